@@ -1,0 +1,170 @@
+"""dtypes under PyTorch's names, and PyTorch's rules for the dtype of a result."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyrnn.engine.base import TensorBase
+
+
+class dtype:  # noqa: N801 (PyTorch's name)
+    """The type of a tensor's elements, e.g. ``tinyrnn.float32``. `numpy` is the NumPy dtype behind it."""
+
+    __slots__ = ("category", "name", "numpy")
+
+    def __init__(self, name: str, numpy_type: type, category: int) -> None:
+        self.name = name
+        self.numpy = np.dtype(numpy_type)
+        self.category = category
+
+    @property
+    def is_floating_point(self) -> bool:
+        return self.category == _FLOAT
+
+    @property
+    def is_complex(self) -> bool:
+        return False
+
+    @property
+    def is_signed(self) -> bool:
+        return self.numpy.kind in "if"
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.numpy.itemsize
+
+    def __repr__(self) -> str:
+        return f"tinyrnn.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+# Categories, in the order in which PyTorch promotes.
+_BOOL, _INT, _FLOAT = range(3)
+
+bool_ = dtype("bool", np.bool_, _BOOL)
+uint8 = dtype("uint8", np.uint8, _INT)
+int8 = dtype("int8", np.int8, _INT)
+int16 = short = dtype("int16", np.int16, _INT)
+int32 = int_ = dtype("int32", np.int32, _INT)
+int64 = long = dtype("int64", np.int64, _INT)
+float16 = half = dtype("float16", np.float16, _FLOAT)
+float32 = float_ = dtype("float32", np.float32, _FLOAT)
+float64 = double = dtype("float64", np.float64, _FLOAT)
+
+ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
+_BY_NUMPY = {each.numpy: each for each in ALL}
+_default = float32
+
+
+def get_default_dtype() -> dtype:
+    """The dtype of new floating-point tensors: float32 unless `set_default_dtype` said otherwise."""
+    return _default
+
+
+def set_default_dtype(new: dtype) -> None:
+    """Set the dtype of new floating-point tensors."""
+    global _default
+    new = as_dtype(new)
+    if not new.is_floating_point:
+        raise TypeError(f"set_default_dtype: expected a floating-point dtype, got {new}")
+    _default = new
+
+
+def of_array(array: Any) -> dtype:
+    """The dtype of a NumPy or CuPy array.
+
+    Raises
+    ------
+    TypeError
+        If tensors cannot hold it (complex numbers, strings, objects, unsigned integers of more than 8 bits).
+    """
+    found = _BY_NUMPY.get(array.dtype)
+    if found is None:
+        found = _BY_NUMPY.get(array.dtype.newbyteorder("="))
+    if found is None:
+        raise TypeError(f"tensors of NumPy dtype {array.dtype} are not supported; supported are {', '.join(e.name for e in ALL)}")
+    return found
+
+
+def as_dtype(value: Any) -> dtype:
+    """A dtype from a dtype, a NumPy dtype, or Python's bool, int and float (int64 and the default float, as in PyTorch)."""
+    if isinstance(value, dtype):
+        return value
+    if value is float:
+        return _default
+    if isinstance(value, (np.dtype, type)):
+        found = _BY_NUMPY.get(np.dtype(value))
+        if found is not None:
+            return found
+    raise TypeError(f"expected a dtype such as tinyrnn.float32, got {value!r}")
+
+
+def _of_number(value: Any) -> dtype:
+    if isinstance(value, (bool, np.bool_)):
+        return bool_
+    if isinstance(value, (int, np.integer)):
+        return int64
+    if isinstance(value, (float, np.floating)):
+        return _default
+    raise TypeError(f"expected a tensor or a number, got {type(value).__name__}; convert it with tinyrnn.tensor(...)")
+
+
+def promote_types(first: dtype, second: dtype) -> dtype:
+    """The smallest dtype to which both may be converted, by PyTorch's table.
+
+    Integers of the same width and different sign go to the next signed type, a float beats every integer whatever the
+    widths (int64 with float16 is float16).
+    """
+    if first is second:
+        return first
+    if first.category != second.category:
+        return first if first.category > second.category else second
+    if uint8 in (first, second):
+        other = second if first is uint8 else first
+        return int16 if other is int8 else other
+    return first if first.itemsize >= second.itemsize else second
+
+
+def result_type(*operands: Any) -> dtype:
+    """The dtype of an operation on tensors, arrays and Python or NumPy numbers.
+
+    As in PyTorch, tensors with dimensions decide within their category (bool < integer < float); 0-d tensors, and after
+    them numbers, only count if their category is higher. NumPy's own rules differ: there int64 * 0.5 is float64.
+    """
+    ranked: list[dtype | None] = [None, None, None]  # tensors with dimensions, 0-d tensors, numbers
+    for operand in operands:
+        array = operand.data if isinstance(operand, TensorBase) else operand
+        if hasattr(array, "dtype") and not isinstance(array, np.generic):
+            rank, found = (0 if array.ndim else 1), of_array(array)
+        else:
+            rank, found = 2, _of_number(array)
+        before = ranked[rank]
+        ranked[rank] = found if before is None else promote_types(before, found)
+    result: dtype | None = None
+    for found_or_none in ranked:
+        if found_or_none is not None and (result is None or found_or_none.category > result.category):
+            result = found_or_none
+    assert result is not None, "result_type needs an operand"
+    return result
+
+
+class finfo:  # noqa: N801 (PyTorch's name)
+    """Limits of a floating-point dtype: `eps`, `max`, `min`, `tiny`, `bits`."""
+
+    def __init__(self, type: dtype | None = None) -> None:
+        info = np.finfo(as_dtype(type or _default).numpy)
+        self.bits, self.eps = int(info.bits), float(info.eps)
+        self.max, self.min, self.tiny = float(info.max), float(info.min), float(info.tiny)
+
+
+class iinfo:  # noqa: N801 (PyTorch's name)
+    """Limits of an integer dtype: `max`, `min`, `bits`."""
+
+    def __init__(self, type: dtype) -> None:
+        info = np.iinfo(as_dtype(type).numpy)
+        self.bits, self.max, self.min = int(info.bits), int(info.max), int(info.min)

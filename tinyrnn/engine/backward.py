@@ -1,0 +1,243 @@
+"""The backward walk: from the outputs back along the tape, latest node first.
+
+Plain Python, compiled by Cython from this very file (types in ``backward.pxd``).
+"""
+
+from __future__ import annotations
+
+import weakref
+
+import numpy as np
+
+from tinyrnn.engine.base import TensorBase, version_of, wrap
+from tinyrnn.engine.modes import modes
+from tinyrnn.engine.tape import Node, edge_of, nodes_behind, requires_grad, unpack
+
+
+class Walk:
+    """One walk over the tape.
+
+    Gradients are arrays or, when the walk itself is recorded (`create_graph`), tensors; the backward functions are
+    written for both.
+    """
+
+    def __init__(self, outputs, gradients, retain_graph, create_graph):
+        self.retain_graph = retain_graph
+        self.create_graph = create_graph
+        self.anomaly = modes.anomaly
+        self.waiting = {}  # node -> the gradients of its outputs so far; leaf -> [its gradient so far]
+        self.owned = set()  # leaves whose gradient so far is an array that nobody else holds
+        self.wanted = {}  # source -> the indices whose gradients are asked for; empty: every leaf
+        self.found = {}  # (source, index) -> gradient
+        edges = [edge_of(output) for output in outputs]
+        self.nodes = nodes_behind([edge.source for edge in edges])
+        for node in self.nodes:
+            if node.saved is None:
+                raise RuntimeError(
+                    f"Trying to backward through the graph a second time: {node.name} at {node.where} has freed what "
+                    f"it saved. Pass retain_graph=True to the first backward, or, if this is the recurrent state of "
+                    f"an earlier step, carry it over with state.detach()"
+                )
+            self.waiting[node] = [None] * len(node.shapes)
+        for edge, gradient in zip(edges, gradients):
+            self.add(edge, gradient if create_graph else gradient.data, False)
+
+    def run(self):
+        """Visit every node; afterwards `waiting` holds the gradients of the leaves."""
+        before, modes.grad = modes.grad, self.create_graph
+        try:
+            useful = self.nodes_that_matter()
+            for node in self.nodes:
+                self.visit(node, useful is None or node in useful)
+        finally:
+            modes.grad = before
+
+    def nodes_that_matter(self):
+        """The nodes on a way to something wanted; None if that is all of them."""
+        if not self.wanted:
+            return None
+        useful = set()
+        for node in reversed(self.nodes):
+            for edge in node.edges:
+                if edge is not None and (edge.source in useful or edge.source in self.wanted):
+                    useful.add(node)
+        return useful
+
+    def visit(self, node, useful):
+        gradients = self.waiting.pop(node)
+        if node.hooks is not None:
+            _run_hooks(node, gradients)
+        if self.wanted and node in self.wanted:
+            for index in self.wanted[node]:
+                self.found[node, index] = gradients[index]
+        if useful and _any_given(gradients):
+            results = node.op(node, *gradients, *unpack(node, self.create_graph))
+            if type(results) is not tuple:
+                results = (results,)
+            if self.anomaly:
+                _check_for_nan(node, results)
+            for edge, result in zip(node.edges, results):
+                if edge is not None and result is not None:
+                    fresh = isinstance(edge.source, TensorBase) and _is_fresh(result, gradients, results)
+                    self.add(edge, result, fresh)
+        if not self.retain_graph:
+            _release(node)
+
+    def add(self, edge, gradient, fresh):
+        """Add to what has arrived at the end of `edge`; in place only where the sum so far belongs to this walk."""
+        source = edge.source
+        arrived = self.waiting.get(source)
+        if arrived is None:
+            arrived = self.waiting[source] = [None]
+        so_far = arrived[edge.index]
+        if so_far is None:
+            arrived[edge.index] = gradient
+        elif source in self.owned:
+            so_far += gradient
+        else:
+            arrived[edge.index] = so_far + gradient
+            fresh = True
+        if fresh and not self.create_graph and isinstance(source, TensorBase):
+            self.owned.add(source)
+
+    def leaves(self):
+        """Every leaf that was reached, with its gradient as a tensor of its own memory, hooks applied."""
+        for leaf, (gradient,) in self.waiting.items():
+            if not self.create_graph:
+                gradient = wrap(gradient if leaf in self.owned else gradient.copy())
+            for hook in list(leaf.hooks.values()) if leaf.hooks else ():
+                gradient = _call_hook(hook, gradient)
+            yield leaf, gradient
+
+
+def backward(outputs, gradients, retain_graph=None, create_graph=False, inputs=None):
+    """Add d(outputs)/d(leaf), weighted with `gradients`, to ``leaf.grad`` of every leaf (or of `inputs` only)."""
+    walk = Walk(outputs, gradients, create_graph if retain_graph is None else retain_graph, create_graph)
+    if inputs is not None:
+        walk.wanted = {edge_of(tensor).source: [] for tensor in inputs}
+    walk.run()
+    for leaf, gradient in walk.leaves():
+        if inputs is None or leaf in walk.wanted:
+            _accumulate(leaf, gradient, create_graph)
+
+
+def _accumulate(leaf, gradient, create_graph):
+    """``leaf.grad += gradient``: in place, as PyTorch does, unless that would change a recorded tensor."""
+    if leaf.grad is None:
+        leaf.grad = gradient
+    elif create_graph or requires_grad(leaf.grad):
+        leaf.grad = leaf.grad + gradient
+    else:
+        leaf.grad.data[...] += gradient.data
+        version = version_of(leaf.grad)
+        version.count += 1
+
+
+def gradients_of(outputs, inputs, gradients, retain_graph=None, create_graph=False):
+    """The gradients of `outputs`, weighted with `gradients`, for `inputs`: tensors, or None where no path leads."""
+    walk = Walk(outputs, gradients, create_graph if retain_graph is None else retain_graph, create_graph)
+    edges = [edge_of(tensor) for tensor in inputs]
+    for edge in edges:
+        walk.wanted.setdefault(edge.source, []).append(edge.index)
+    walk.run()
+    walk.found.update({(leaf, 0): gradient for leaf, gradient in walk.leaves()})
+    found = [walk.found.get((edge.source, edge.index)) for edge in edges]
+    return [g if g is None or isinstance(g, TensorBase) else wrap(g.copy()) for g in found]
+
+
+def _any_given(gradients):
+    for gradient in gradients:
+        if gradient is not None:
+            return True
+    return False
+
+
+def _is_fresh(result, gradients, results):
+    """Whether backward made this array for us alone: not a view, not the incoming gradient, not returned twice.
+
+    Backward functions return new arrays, their incoming gradients, or views of those; never an array that they saved.
+    """
+    if isinstance(result, TensorBase) or getattr(result, "base", None) is not None:
+        return False
+    for gradient in gradients:
+        if result is gradient:
+            return False
+    return len([1 for other in results if other is result]) == 1
+
+
+def _release(node):
+    """Free what a node saved. A node that saved no array stays whole, so that it may be walked again."""
+    for item in node.saved:
+        if hasattr(item, "array") or hasattr(item, "shape"):
+            node.saved = None
+            node.edges = ()
+            return
+
+
+class RemovableHandle:
+    """Returned when a hook is registered; `remove()` takes the hook away again."""
+
+    def __init__(self, hooks):
+        self.hooks = hooks
+
+    def remove(self):
+        self.hooks.pop(self, None)
+
+
+def register_hook(tensor, hook):
+    """Call ``hook(gradient)`` whenever the gradient of `tensor` is complete; what it returns takes its place."""
+    edge = edge_of(tensor)
+    if edge is None:
+        raise RuntimeError("cannot register a hook on a tensor that does not require a gradient: set requires_grad first")
+    source = edge.source
+    if source.hooks is None:
+        source.hooks = {}
+    handle = RemovableHandle(source.hooks)
+    source.hooks[handle] = hook if isinstance(source, TensorBase) else (edge.index, hook)
+    return handle
+
+
+def retain_grad(tensor):
+    """Keep the gradient of a tensor that is not a leaf in its ``.grad``."""
+    reference = weakref.ref(tensor)
+
+    def keep(gradient):
+        alive = reference()
+        if alive is not None:
+            alive.grad = gradient if alive.grad is None else alive.grad + gradient
+
+    edge = edge_of(tensor)
+    if edge is None:
+        raise RuntimeError("cannot retain the gradient of a tensor that does not require one")
+    if isinstance(edge.source, Node):
+        register_hook(tensor, keep)
+
+
+def _run_hooks(node, gradients):
+    for index, hook in list(node.hooks.values()):
+        gradient = gradients[index]
+        if gradient is not None:
+            given = gradient if isinstance(gradient, TensorBase) else wrap(gradient)
+            gradients[index] = _call_hook(hook, given) if given is gradient else _call_hook(hook, given).data
+
+
+def _call_hook(hook, gradient):
+    replaced = hook(gradient)
+    if replaced is None:
+        return gradient
+    if not isinstance(replaced, TensorBase) or replaced.data.shape != gradient.data.shape:
+        raise RuntimeError(
+            f"a gradient hook returned {getattr(replaced, 'shape', type(replaced).__name__)}, expected None or a tensor "
+            f"of shape {gradient.data.shape}"
+        )
+    return replaced
+
+
+def _check_for_nan(node, results):
+    for number, result in enumerate(results):
+        array = result.data if isinstance(result, TensorBase) else result
+        if array is not None and np.isnan(array).any():
+            raise RuntimeError(
+                f"Function '{node.name}' returned nan values in its gradient of input {number} (output shapes "
+                f"{node.shapes}); it ran at {node.where}"
+            )

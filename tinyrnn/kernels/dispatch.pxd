@@ -1,0 +1,3 @@
+# C types for dispatch.py.
+cdef dict _backends
+cpdef object backend(object array)

@@ -1,0 +1,74 @@
+"""Repeating a tensor along new or unit dimensions, its adjoint, and bringing operands to one dtype and shape."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyrnn import dtypes
+from tinyrnn.engine.tape import record, record_view
+from tinyrnn.ops.casting import array, cast
+
+
+def expand_to(x, shape):
+    """`x` broadcast to `shape`, without copying."""
+    data = array(x)
+    if data.shape == shape:
+        return x
+    return record_view(expand_backward, x, np.broadcast_to(data, shape), lambda base: expand_to(base, shape), (data.shape,))
+
+
+def expand_backward(node, g, shape):
+    return sum_to(g, shape)
+
+
+def sum_to(x, shape):
+    """`x` summed over the dimensions along which `shape` would be broadcast to the shape of `x`."""
+    data = array(x)
+    if data.shape == shape:
+        return x
+    added = data.ndim - len(shape)
+    axes = tuple([i for i in range(data.ndim) if i < added or (shape[i - added] == 1 and data.shape[i] != 1)])
+    summed = np.asarray(data.sum(axis=axes, keepdims=True)).reshape(shape)
+    return record(sum_to_backward, (x,), summed, (data.shape,))
+
+
+def sum_to_backward(node, g, shape):
+    return expand_to(g, shape)
+
+
+def operands(a, b):
+    """Bring the operands of an elementwise op to one dtype (PyTorch's promotion) and one shape, as recorded ops.
+
+    A Python number stays one where NumPy treats it as PyTorch does.
+    """
+    x, y = array(a), array(b)
+    if type(x) is type(y) and x.dtype is y.dtype and x.shape == y.shape:
+        return a, b
+    dtype = dtypes.result_type(a, b).numpy
+    a, b = of_dtype(a, dtype), of_dtype(b, dtype)
+    if has_shape(a) and has_shape(b):
+        shape = broadcast_shape(array(a).shape, array(b).shape)
+        a, b = expand_to(a, shape), expand_to(b, shape)
+    return a, b
+
+
+def has_shape(x):
+    return hasattr(x, "shape")
+
+
+def of_dtype(x, dtype):
+    """A tensor or array cast to `dtype`; a number as an array of it, with PyTorch's wrap-around for integers."""
+    if has_shape(x):
+        return cast(x, dtype)
+    return x if dtype.kind == "f" else np.asarray(x).astype(dtype)
+
+
+def broadcast_shape(first, second):
+    """The common shape; an error that names both if there is none."""
+    try:
+        return np.broadcast_shapes(first, second)
+    except ValueError:
+        raise RuntimeError(
+            f"shapes {first} and {second} cannot be broadcast together: aligned at the last dimension, sizes must be "
+            f"equal or 1"
+        ) from None

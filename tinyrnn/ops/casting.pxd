@@ -1,0 +1,3 @@
+# C types for casting.py.
+cpdef object array(object x)
+cpdef object cast(object x, object dtype)
