@@ -138,7 +138,7 @@ def result_type(*operands: Any) -> dtype:
     """
     ranked: list[dtype | None] = [None, None, None]  # tensors with dimensions, 0-d tensors, numbers
     for operand in operands:
-        array = operand.data if isinstance(operand, TensorBase) else operand
+        array = operand.array if isinstance(operand, TensorBase) else operand
         if hasattr(array, "dtype") and not isinstance(array, np.generic):
             rank, found = (0 if array.ndim else 1), of_array(array)
         else:

@@ -58,8 +58,7 @@ def read_year(text: str) -> tuple[int, str]:
             number = int(found[1])
             year = number if number > 99 else number + (2000 if number < 30 else 1900)
             return year, text[: found.start()] + " " + text[found.end() :]
-    # Day, month in letters and year written together, such as 03MAR1998.
-    return int(text[-4:]), text[:-4]
+    raise AssertionError(f"no year in {text!r}")
 
 
 def ordinal_suffix(number: int) -> str:
@@ -106,6 +105,13 @@ def test_styles_are_varied() -> None:
     )
     assert set(examples.split(";")) <= texts
     assert {"TUESDAY 3 MARCH 1998", "tue 3rd mar 1998", "3/3/98"} <= texts
+
+
+@given(all_days)
+def test_the_case_of_a_field_is_the_case_of_its_text(day: date) -> None:
+    for name, text in fields(day).items():
+        if text.isalpha():
+            assert (text.isupper(), text.istitle()) == (name.isupper(), name.istitle())
 
 
 @given(styles)

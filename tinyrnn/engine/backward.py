@@ -40,7 +40,7 @@ class Walk:
                 )
             self.waiting[node] = [None] * len(node.shapes)
         for edge, gradient in zip(edges, gradients):
-            self.add(edge, gradient if create_graph else gradient.data, False)
+            self.add(edge, gradient if create_graph else gradient.array, False)
 
     def run(self):
         """Visit every node; afterwards `waiting` holds the gradients of the leaves."""
@@ -128,7 +128,7 @@ def _accumulate(leaf, gradient, create_graph):
     elif create_graph or requires_grad(leaf.grad):
         leaf.grad = leaf.grad + gradient
     else:
-        leaf.grad.data[...] += gradient.data
+        leaf.grad.array[...] += gradient.array
         version = version_of(leaf.grad)
         version.count += 1
 
@@ -218,24 +218,24 @@ def _run_hooks(node, gradients):
         gradient = gradients[index]
         if gradient is not None:
             given = gradient if isinstance(gradient, TensorBase) else wrap(gradient)
-            gradients[index] = _call_hook(hook, given) if given is gradient else _call_hook(hook, given).data
+            gradients[index] = _call_hook(hook, given) if given is gradient else _call_hook(hook, given).array
 
 
 def _call_hook(hook, gradient):
     replaced = hook(gradient)
     if replaced is None:
         return gradient
-    if not isinstance(replaced, TensorBase) or replaced.data.shape != gradient.data.shape:
+    if not isinstance(replaced, TensorBase) or replaced.array.shape != gradient.array.shape:
         raise RuntimeError(
             f"a gradient hook returned {getattr(replaced, 'shape', type(replaced).__name__)}, expected None or a tensor "
-            f"of shape {gradient.data.shape}"
+            f"of shape {gradient.array.shape}"
         )
     return replaced
 
 
 def _check_for_nan(node, results):
     for number, result in enumerate(results):
-        array = result.data if isinstance(result, TensorBase) else result
+        array = result.array if isinstance(result, TensorBase) else result
         if array is not None and np.isnan(array).any():
             raise RuntimeError(
                 f"Function '{node.name}' returned nan values in its gradient of input {number} (output shapes "

@@ -25,7 +25,7 @@ cdef class View:
 
 @cython.trashcan(True)
 cdef class TensorBase:
-    cdef public object data
+    cdef public object array
     cdef public object grad
     cdef public Edge edge
     cdef public bint tracked
@@ -38,7 +38,7 @@ cdef class TensorBase:
 cdef object _tensor_class
 cdef object _ndarray
 
-cpdef TensorBase wrap(object data)
+cpdef TensorBase wrap(object array)
 @cython.locals(edge=Edge)
 cpdef Edge edge_to(object source, Py_ssize_t index)
 @cython.locals(version=Version)

@@ -32,8 +32,8 @@ class View:
 class TensorBase:
     """An array on the tape.
 
-    data
-        The array (NumPy, CuPy, ...); never a NumPy scalar.
+    array
+        The numbers: a NumPy or CuPy array; never a NumPy scalar.
     grad
         A tensor of the same shape, or None.
     edge
@@ -41,15 +41,15 @@ class TensorBase:
     tracked
         True for a leaf that collects a gradient.
     version
-        Counts writes to the memory of `data`, also those through views; None until somebody asks (`version_of`).
+        Counts writes to the memory of `array`, also those through views; None until somebody asks (`version_of`).
     view
         A View, if the memory belongs to another tensor.
     hooks
         Of a leaf: functions called with its gradient, by handle number.
     """
 
-    def __init__(self, data, tracked=False):
-        self.data = data
+    def __init__(self, array, tracked=False):
+        self.array = array
         self.tracked = tracked
         self.grad = None
         self.edge = None
@@ -75,9 +75,9 @@ def register_tensor_class(cls):
     return cls
 
 
-def wrap(data):
-    """A new tensor around `data`, with no history."""
-    return _tensor_class(data)
+def wrap(array):
+    """A new tensor around `array`, with no history."""
+    return _tensor_class(array)
 
 
 def version_of(tensor):

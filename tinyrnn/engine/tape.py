@@ -102,7 +102,7 @@ def _write_down(op, inputs, tensors, saved):
     node.op = op
     node.edges = tuple([edge_of(x) if isinstance(x, TensorBase) else None for x in inputs])
     node.saved = tuple([_pack(item, tensors) for item in saved]) if saved else saved
-    node.shapes = tuple([tensor.data.shape for tensor in tensors])
+    node.shapes = tuple([tensor.array.shape for tensor in tensors])
     node.hooks = None
     _note_place(node)
     for index, tensor in enumerate(tensors):
@@ -124,9 +124,9 @@ def _note_place(node):
 
 def _pack(item, tensors):
     if isinstance(item, TensorBase):
-        return _saved(item.data, version_of(item), edge_of(item), -1)
+        return _saved(item.array, version_of(item), edge_of(item), -1)
     for index, tensor in enumerate(tensors):
-        if item is tensor.data:
+        if item is tensor.array:
             return _saved(item, version_of(tensor), None, index)
     return item
 
@@ -255,7 +255,7 @@ def _input_name(edge, numbers):
     if edge is None:
         return "constant"
     if isinstance(edge.source, TensorBase):
-        return f"leaf{edge.source.data.shape}"
+        return f"leaf{edge.source.array.shape}"
     output = f".{edge.index}" if len(edge.source.shapes) > 1 else ""
     return f"#{numbers.get(edge.source, '?')}{output}"
 

@@ -8,7 +8,7 @@ from tinyrnn.engine.tape import record
 
 def array(x):
     """The array behind `x`, which is a tensor, or already an array or a number."""
-    return x.data if isinstance(x, TensorBase) else x
+    return x.array if isinstance(x, TensorBase) else x
 
 
 def cast(x, dtype):

@@ -28,7 +28,6 @@ _MONTHS = (
 
 Pair = tuple[str, str]
 
-
 _TEMPLATES = (
     # Year first.
     "{year}-{mm}-{dd}",
