@@ -1,0 +1,155 @@
+"""tinyrnn: a tape-based autograd micro-framework for sequence models, under PyTorch's names.
+
+Every public name is listed here, by subject. The parts above tensors (`nn`, `optim`, `training`, ...) load when they are
+first asked for.
+"""
+
+# ruff: noqa: I001  (names stand by subject)
+from __future__ import annotations
+
+from math import e, inf, nan, pi
+
+from tinyrnn import _compiled  # noqa: F401, RUF100  (first: it decides whether what follows runs compiled)
+from tinyrnn.tensor import Tensor  # before creation.tensor, which takes the module's place as an attribute
+
+# isort: split
+from tinyrnn.configuration import show_config
+from tinyrnn.conversion import is_floating_point, is_tensor, numel
+from tinyrnn.creation import (
+    tensor, as_tensor, asarray, from_numpy, from_dlpack, zeros, ones, empty, full, arange, linspace, eye,
+    zeros_like, ones_like, empty_like, full_like,
+)  # fmt: skip
+from tinyrnn.devices import device
+from tinyrnn.dtypes import (
+    bool_ as bool, uint8, int8, int16, int32, int64, short, int_ as int, long, float16, float32, float64, half,
+    float_ as float, double, dtype, finfo, iinfo, can_cast, promote_types, result_type, get_default_dtype,
+    set_default_dtype,
+)  # fmt: skip
+from tinyrnn.engine.modes import (
+    no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled, is_inference_mode_enabled,
+)  # fmt: skip
+from tinyrnn.engine.tape import tape
+from tinyrnn.generator import (
+    Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
+)  # fmt: skip
+from tinyrnn.ops.activations import tanh, sigmoid, relu
+from tinyrnn.ops.arithmetic import (
+    add, sub, rsub, neg, positive, mul, div, floor_divide, remainder, lerp, addcmul, addcdiv, subtract,
+    multiply, divide, true_divide, negative,
+)  # fmt: skip
+from tinyrnn.ops.comparison import (
+    eq, ne, lt, le, gt, ge, isnan, isinf, isfinite, logical_not, logical_and, logical_or, logical_xor,
+    bitwise_and, bitwise_or, bitwise_xor, bitwise_not, equal, isclose, allclose, not_equal, less, less_equal,
+    greater, greater_equal,
+)  # fmt: skip
+from tinyrnn.ops.elementary import (
+    exp, expm1, log, log2, log10, log1p, sin, cos, erf, abs, absolute, sign, floor, ceil, trunc, round,
+)  # fmt: skip
+from tinyrnn.ops.extremes import amax, amin, max, min, argmax, argmin
+from tinyrnn.ops.indexing import (
+    gather, scatter, scatter_add, take_along_dim, index_select, index_add, index_copy, index_fill,
+    repeat_interleave, masked_fill, masked_select, nonzero,
+)  # fmt: skip
+from tinyrnn.ops.normalization import layer_norm
+from tinyrnn.ops.norms import norm
+from tinyrnn.ops.powers import pow, reciprocal, square, sqrt, rsqrt
+from tinyrnn.ops.products import matmul, mm, bmm, mv, dot, outer, addmm, baddbmm
+from tinyrnn.ops.reductions import sum, mean, var, std, logsumexp, cumsum, prod, all, any, count_nonzero
+from tinyrnn.ops.selection import where, maximum, minimum, clamp, clip, clamp_min, clamp_max
+from tinyrnn.ops.shaping import (
+    reshape, flatten, ravel, unflatten, permute, transpose, swapaxes, swapdims, t, movedim, moveaxis, squeeze,
+    unsqueeze, broadcast_to, broadcast_tensors, meshgrid, clone, tile, flip, roll, tril, triu,
+)  # fmt: skip
+from tinyrnn.ops.slicing import narrow, select, unbind, split, chunk, cat, concat, concatenate, stack
+from tinyrnn.ops.softmax import softmax, log_softmax
+from tinyrnn.ops.sorting import sort, argsort, topk
+from tinyrnn.random import (
+    bernoulli, multinomial, normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm,
+)  # fmt: skip
+from tinyrnn.size import Size
+
+__version__ = "0.1.0"
+
+__all__ = [
+    # tensor.py
+    "Tensor",
+    # size.py
+    "Size",
+    # devices.py
+    "device",
+    # dtypes.py
+    "bool", "uint8", "int8", "int16", "int32", "int64", "short", "int", "long", "float16", "float32", "float64",
+    "half", "float", "double", "dtype", "finfo", "iinfo", "can_cast", "promote_types", "result_type",
+    "get_default_dtype", "set_default_dtype",
+    # creation.py
+    "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "zeros", "ones", "empty", "full", "arange",
+    "linspace", "eye", "zeros_like", "ones_like", "empty_like", "full_like",
+    # conversion.py
+    "is_floating_point", "is_tensor", "numel",
+    # generator.py
+    "Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state",
+    # random.py
+    "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
+    "randperm",
+    # engine/modes.py
+    "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
+    "is_inference_mode_enabled",
+    # engine/tape.py
+    "tape",
+    # configuration.py
+    "show_config",
+    # ops/arithmetic.py
+    "add", "sub", "rsub", "neg", "positive", "mul", "div", "floor_divide", "remainder", "lerp", "addcmul",
+    "addcdiv", "subtract", "multiply", "divide", "true_divide", "negative",
+    # ops/powers.py
+    "pow", "reciprocal", "square", "sqrt", "rsqrt",
+    # ops/elementary.py
+    "exp", "expm1", "log", "log2", "log10", "log1p", "sin", "cos", "erf", "abs", "absolute", "sign", "floor",
+    "ceil", "trunc", "round",
+    # ops/comparison.py
+    "eq", "ne", "lt", "le", "gt", "ge", "isnan", "isinf", "isfinite", "logical_not", "logical_and",
+    "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "equal", "isclose",
+    "allclose", "not_equal", "less", "less_equal", "greater", "greater_equal",
+    # ops/selection.py
+    "where", "maximum", "minimum", "clamp", "clip", "clamp_min", "clamp_max",
+    # ops/activations.py
+    "tanh", "sigmoid", "relu",
+    # ops/products.py
+    "matmul", "mm", "bmm", "mv", "dot", "outer", "addmm", "baddbmm",
+    # ops/reductions.py
+    "sum", "mean", "var", "std", "logsumexp", "cumsum", "prod", "all", "any", "count_nonzero",
+    # ops/extremes.py
+    "amax", "amin", "max", "min", "argmax", "argmin",
+    # ops/norms.py
+    "norm",
+    # ops/softmax.py
+    "softmax", "log_softmax",
+    # ops/shaping.py
+    "reshape", "flatten", "ravel", "unflatten", "permute", "transpose", "swapaxes", "swapdims", "t", "movedim",
+    "moveaxis", "squeeze", "unsqueeze", "broadcast_to", "broadcast_tensors", "meshgrid", "clone", "tile",
+    "flip", "roll", "tril", "triu",
+    # ops/slicing.py
+    "narrow", "select", "unbind", "split", "chunk", "cat", "concat", "concatenate", "stack",
+    # ops/indexing.py
+    "gather", "scatter", "scatter_add", "take_along_dim", "index_select", "index_add", "index_copy",
+    "index_fill", "repeat_interleave", "masked_fill", "masked_select", "nonzero",
+    # ops/sorting.py
+    "sort", "argsort", "topk",
+    # ops/normalization.py
+    "layer_norm",
+    # numbers, and the parts that load when asked for
+    "e", "inf", "nan", "pi", "newaxis",
+    "autograd", "cuda", "nn", "optim", "seq2seq", "training",
+]  # fmt: skip
+
+newaxis = None
+
+
+def __getattr__(name: str) -> object:
+    from tinyrnn._lazy import part
+
+    return part(name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

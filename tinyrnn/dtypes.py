@@ -39,8 +39,8 @@ class dtype:  # noqa: N801 (PyTorch's name)
     def __repr__(self) -> str:
         return f"tinyrnn.{self.name}"
 
-    def __reduce__(self) -> str:
-        return self.name
+    def __reduce__(self) -> tuple[Any, ...]:
+        return named, (self.name,)
 
 
 # Categories, in the order in which PyTorch promotes.
@@ -61,6 +61,14 @@ _BY_NUMPY = {each.numpy: each for each in ALL}
 _default = float32
 
 
+def named(name: str) -> dtype:
+    """The dtype called `name`, e.g. ``"float32"``: the way back from a file."""
+    for each in ALL:
+        if each.name == name:
+            return each
+    raise TypeError(f"there is no dtype {name!r}; there are {', '.join(each.name for each in ALL)}")
+
+
 def get_default_dtype() -> dtype:
     """The dtype of new floating-point tensors: float32 unless `set_default_dtype` said otherwise."""
     return _default
@@ -71,7 +79,7 @@ def set_default_dtype(new: dtype) -> None:
     global _default
     new = as_dtype(new)
     if not new.is_floating_point:
-        raise TypeError(f"set_default_dtype: expected a floating-point dtype, got {new}")
+        raise TypeError(f"only floating-point types are supported as the default type, got {new}")
     _default = new
 
 
@@ -87,7 +95,8 @@ def of_array(array: Any) -> dtype:
     if found is None:
         found = _BY_NUMPY.get(array.dtype.newbyteorder("="))
     if found is None:
-        raise TypeError(f"tensors of NumPy dtype {array.dtype} are not supported; supported are {', '.join(e.name for e in ALL)}")
+        names = ", ".join(each.name for each in ALL)
+        raise TypeError(f"tensors of NumPy dtype {array.dtype} are not supported; supported are {names}")
     return found
 
 
@@ -130,6 +139,11 @@ def promote_types(first: dtype, second: dtype) -> dtype:
     return first if first.itemsize >= second.itemsize else second
 
 
+def can_cast(source: dtype, target: dtype) -> bool:
+    """Whether results of one dtype may be written into the other: never down a category (bool, integer, float)."""
+    return source.category <= target.category
+
+
 def result_type(*operands: Any) -> dtype:
     """The dtype of an operation on tensors, arrays and Python or NumPy numbers.
 
@@ -154,17 +168,33 @@ def result_type(*operands: Any) -> dtype:
 
 
 class finfo:  # noqa: N801 (PyTorch's name)
-    """Limits of a floating-point dtype: `eps`, `max`, `min`, `tiny`, `bits`."""
+    """Limits of a floating-point dtype: `eps`, `max`, `min`, `tiny`, `smallest_normal`, `resolution`, `bits`, `dtype`."""
 
     def __init__(self, type: dtype | None = None) -> None:
-        info = np.finfo(as_dtype(type or _default).numpy)
-        self.bits, self.eps = int(info.bits), float(info.eps)
-        self.max, self.min, self.tiny = float(info.max), float(info.min), float(info.tiny)
+        found = _default if type is None else as_dtype(type)
+        if not found.is_floating_point:
+            raise TypeError(f"finfo() requires a floating-point dtype, got {found}; use iinfo")
+        info = np.finfo(found.numpy)
+        self.bits, self.eps, self.resolution = int(info.bits), float(info.eps), float(str(info.resolution))
+        self.max, self.min = float(info.max), float(info.min)
+        self.tiny = self.smallest_normal = float(info.tiny)
+        self.dtype = found.name
+
+    def __repr__(self) -> str:
+        names = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+        return f"finfo({', '.join(f'{name}={getattr(self, name):g}' for name in names)}, dtype={self.dtype})"
 
 
 class iinfo:  # noqa: N801 (PyTorch's name)
-    """Limits of an integer dtype: `max`, `min`, `bits`."""
+    """Limits of an integer dtype: `max`, `min`, `bits`, `dtype`."""
 
     def __init__(self, type: dtype) -> None:
-        info = np.iinfo(as_dtype(type).numpy)
+        found = as_dtype(type)
+        if found.category != _INT:
+            raise TypeError(f"iinfo() requires an integer dtype, got {found}; use finfo")
+        info = np.iinfo(found.numpy)  # type: ignore[type-var]
         self.bits, self.max, self.min = int(info.bits), int(info.max), int(info.min)
+        self.dtype = found.name
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min}, max={self.max}, dtype={self.dtype})"

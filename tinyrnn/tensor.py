@@ -2,9 +2,43 @@
 
 from __future__ import annotations
 
-from tinyrnn.engine import backward as engine
-from tinyrnn.engine.base import TensorBase, register_tensor_class
-from tinyrnn.ops import activations, arithmetic
+from tinyrnn import conversion, devices, dtypes, printing, random
+from tinyrnn.autograd import gradients
+from tinyrnn.engine.base import TensorBase, register_tensor_class, version_of
+from tinyrnn.engine.tape import requires_grad as engine_requires_grad
+from tinyrnn.engine.tape import source_of
+from tinyrnn.ops import (
+    activations,
+    arithmetic,
+    comparison,
+    elementary,
+    extremes,
+    indexing,
+    norms,
+    powers,
+    products,
+    reductions,
+    selection,
+    shaping,
+    slicing,
+    sorting,
+    writing,
+)
+from tinyrnn.ops import softmax as softmaxes
+from tinyrnn.size import Size
+
+
+class _Uncompiled:
+    """``TensorBase.grad`` as a descriptor, for the engine that is not compiled: there it lies in the instance."""
+
+    def __get__(self, tensor, owner=None):
+        return vars(tensor)["grad"]
+
+    def __set__(self, tensor, value):
+        vars(tensor)["grad"] = value
+
+
+_engine_grad = getattr(TensorBase, "grad", None) or _Uncompiled()
 
 
 class Tensor(TensorBase):
@@ -14,30 +48,325 @@ class Tensor(TensorBase):
     __array_priority__ = 1000  # ndarray * tensor is left to the tensor
     __hash__ = TensorBase.__hash__
 
-    # ---- autograd ----
-    def backward(self, gradient=None):
-        engine.backward([self], [gradient])
+    # ---- autograd (autograd/gradients.py) ----
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
+        """Add the derivatives of this tensor to ``.grad`` of the leaves; see `tinyrnn.autograd.backward`."""
+        gradients.backward(self, gradient, retain_graph, create_graph, inputs)
 
-    # ---- arithmetic, comparison (ops/arithmetic.py, ops/comparison.py) ----
-    __add__ = add = arithmetic.add
-    __sub__ = sub = arithmetic.sub
-    __mul__ = mul = arithmetic.mul
-    __neg__ = neg = arithmetic.neg
+    @property
+    def grad(self):
+        """The gradient that backward has summed up here so far: a tensor or None."""
+        return _engine_grad.__get__(self)
+
+    @grad.setter
+    def grad(self, value):
+        gradients.check_gradient(self, value)
+        _engine_grad.__set__(self, value)
+
+    @property
+    def requires_grad(self):
+        """Whether ops on this tensor are recorded."""
+        return engine_requires_grad(self)
+
+    @requires_grad.setter
+    def requires_grad(self, value):
+        gradients.set_requires_grad(self, value)
+
+    def requires_grad_(self, requires_grad=True):
+        """Set `requires_grad`, and return the tensor."""
+        gradients.set_requires_grad(self, requires_grad)
+        return self
+
+    @property
+    def is_leaf(self):
+        """Whether this tensor was not computed by a recorded op."""
+        return self.grad_fn is None
+
+    @property
+    def grad_fn(self):
+        """The node that recorded the op this tensor came from, or None."""
+        source = source_of(self)
+        return None if source is self else source
+
+    @property
+    def data(self):
+        """This tensor without its history, sharing memory; assigning exchanges the memory."""
+        return conversion.detach(self)
+
+    @data.setter
+    def data(self, value):
+        conversion.replace_data(self, value)
+
+    @property
+    def _version(self):
+        return version_of(self).count
+
+    detach = conversion.detach
+
+    def detach_(self):
+        """Forget the history of this tensor itself."""
+        if self.window is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self.node, self.output, self.tracked = None, 0, False
+        return self
+
+    retain_grad = gradients.retain_grad
+    retains_grad = property(gradients.retains_grad)
+    register_hook = gradients.register_hook
+
+    # ---- arithmetic (ops/arithmetic.py, ops/powers.py, ops/elementary.py, ops/selection.py) ----
+    __add__ = __radd__ = add = arithmetic.add
+    __sub__ = sub = subtract = arithmetic.sub
+    __rsub__ = arithmetic.rsub
+    __mul__ = __rmul__ = mul = multiply = arithmetic.mul
+    __truediv__ = div = divide = true_divide = arithmetic.div
+    __rtruediv__ = arithmetic.rdiv
+    __floordiv__ = floor_divide = arithmetic.floor_divide
+    __rfloordiv__ = arithmetic.rfloordiv
+    __mod__ = remainder = arithmetic.remainder
+    __rmod__ = arithmetic.rmod
+    __pow__ = pow = powers.pow
+    __rpow__ = powers.rpow
+    __neg__ = neg = negative = arithmetic.neg
+    __pos__ = arithmetic.positive
+    __abs__ = abs = absolute = elementary.abs
+    lerp = arithmetic.lerp
+    addcmul = arithmetic.addcmul
+    addcdiv = arithmetic.addcdiv
+    square = powers.square
+    sqrt = powers.sqrt
+    rsqrt = powers.rsqrt
+    reciprocal = powers.reciprocal
+    exp = elementary.exp
+    expm1 = elementary.expm1
+    log = elementary.log
+    log2 = elementary.log2
+    log10 = elementary.log10
+    log1p = elementary.log1p
+    sin = elementary.sin
+    cos = elementary.cos
+    erf = elementary.erf
+    sign = elementary.sign
+    floor = elementary.floor
+    ceil = elementary.ceil
+    trunc = elementary.trunc
+    round = elementary.round
+    clamp = clip = selection.clamp
+    clamp_min = selection.clamp_min
+    clamp_max = selection.clamp_max
+    maximum = selection.maximum
+    minimum = selection.minimum
+
+    def where(self, condition, other):
+        """Elements of this tensor where `condition` is true, else of `other`; see `tinyrnn.where`."""
+        return selection.where(condition, self, other)
+
+    # ---- comparison, logic, bits (ops/comparison.py) ----
+    __eq__ = comparison.equals
+    __ne__ = comparison.differs
+    eq = comparison.eq
+    ne = not_equal = comparison.ne
+    __lt__ = lt = less = comparison.lt
+    __le__ = le = less_equal = comparison.le
+    __gt__ = gt = greater = comparison.gt
+    __ge__ = ge = greater_equal = comparison.ge
+    isnan = comparison.isnan
+    isinf = comparison.isinf
+    isfinite = comparison.isfinite
+    logical_and = comparison.logical_and
+    logical_or = comparison.logical_or
+    logical_not = comparison.logical_not
+    logical_xor = comparison.logical_xor
+    __and__ = __rand__ = bitwise_and = comparison.bitwise_and
+    __or__ = __ror__ = bitwise_or = comparison.bitwise_or
+    __xor__ = __rxor__ = bitwise_xor = comparison.bitwise_xor
+    __invert__ = bitwise_not = comparison.bitwise_not
+    equal = comparison.equal
+    isclose = comparison.isclose
+    allclose = comparison.allclose
 
     # ---- activations (ops/activations.py) ----
     tanh = activations.tanh
+    sigmoid = activations.sigmoid
+    relu = activations.relu
 
     # ---- products (ops/products.py) ----
+    __matmul__ = matmul = products.matmul
+    __rmatmul__ = products.rmatmul
+    mm = products.mm
+    bmm = products.bmm
+    mv = products.mv
+    dot = products.dot
+    outer = products.outer
+    addmm = products.addmm
+    baddbmm = products.baddbmm
 
-    # ---- reductions, softmax (ops/reductions.py, ops/softmax.py) ----
+    # ---- reductions, softmax (ops/reductions.py, ops/extremes.py, ops/norms.py, ops/softmax.py) ----
+    sum = reductions.sum
+    mean = reductions.mean
+    var = reductions.var
+    std = reductions.std
+    prod = reductions.prod
+    cumsum = reductions.cumsum
+    logsumexp = reductions.logsumexp
+    all = reductions.all
+    any = reductions.any
+    count_nonzero = reductions.count_nonzero
+    max = extremes.max
+    min = extremes.min
+    amax = extremes.amax
+    amin = extremes.amin
+    argmax = extremes.argmax
+    argmin = extremes.argmin
+    norm = norms.norm
+    softmax = softmaxes.softmax
+    log_softmax = softmaxes.log_softmax
 
-    # ---- shape (ops/shaping.py) ----
+    # ---- shape (ops/shaping.py, ops/slicing.py) ----
+    reshape = shaping.reshape
+    view = shaping.view
+    reshape_as = shaping.reshape_as
+    view_as = shaping.view_as
+    flatten = shaping.flatten
+    ravel = shaping.ravel
+    unflatten = shaping.unflatten
+    permute = shaping.permute
+    transpose = shaping.transpose
+    swapaxes = shaping.swapaxes
+    swapdims = shaping.swapdims
+    t = shaping.t
+    T = property(shaping.reverse_dims)
+    mT = property(shaping.matrix_transpose)  # noqa: N815 (PyTorch's name)
+    movedim = shaping.movedim
+    moveaxis = shaping.moveaxis
+    squeeze = shaping.squeeze
+    unsqueeze = shaping.unsqueeze
+    expand = shaping.expand
+    expand_as = shaping.expand_as
+    broadcast_to = shaping.broadcast_to
+    repeat = shaping.repeat
+    tile = shaping.tile
+    repeat_interleave = indexing.repeat_interleave
+    flip = shaping.flip
+    roll = shaping.roll
+    tril = shaping.tril
+    triu = shaping.triu
+    clone = shaping.clone
+    contiguous = shaping.contiguous
+    is_contiguous = shaping.is_contiguous
+    narrow = slicing.narrow
+    select = slicing.select
+    unbind = slicing.unbind
+    chunk = slicing.chunk
+
+    def split(self, split_size, dim=0):
+        """See `tinyrnn.split`."""
+        return slicing.split(self, split_size, dim)
 
     # ---- indexing, sorting (ops/indexing.py, ops/sorting.py) ----
+    __getitem__ = indexing.getitem
+    __len__ = indexing.length
+    __iter__ = indexing.iterate
+    __contains__ = indexing.contains
+    gather = indexing.gather
+    scatter = indexing.scatter
+    scatter_add = indexing.scatter_add
+    take_along_dim = indexing.take_along_dim
+    index_select = indexing.index_select
+    index_add = indexing.index_add
+    index_copy = indexing.index_copy
+    index_fill = indexing.index_fill
+    masked_fill = indexing.masked_fill
+    masked_select = indexing.masked_select
+    nonzero = indexing.nonzero
+    sort = sorting.sort
+    argsort = sorting.argsort
+    topk = sorting.topk
 
     # ---- in-place writes (ops/writing.py) ----
+    __setitem__ = writing.setitem
+    copy_ = writing.copy_
+    fill_ = writing.fill_
+    zero_ = writing.zero_
+    __iadd__ = add_ = writing.add_
+    __isub__ = sub_ = subtract_ = writing.sub_
+    __imul__ = mul_ = multiply_ = writing.mul_
+    __itruediv__ = div_ = divide_ = true_divide_ = writing.div_
+    __ipow__ = pow_ = writing.pow_
+    neg_ = negative_ = writing.neg_
+    abs_ = absolute_ = writing.abs_
+    exp_ = writing.exp_
+    log_ = writing.log_
+    sqrt_ = writing.sqrt_
+    sigmoid_ = writing.sigmoid_
+    tanh_ = writing.tanh_
+    relu_ = writing.relu_
+    clamp_ = clip_ = writing.clamp_
+    addcmul_ = writing.addcmul_
+    addcdiv_ = writing.addcdiv_
+    lerp_ = writing.lerp_
+    masked_fill_ = writing.masked_fill_
+    scatter_ = writing.scatter_
+    scatter_add_ = writing.scatter_add_
+    index_add_ = writing.index_add_
+    index_copy_ = writing.index_copy_
+    index_fill_ = writing.index_fill_
 
-    # ---- dtype, device, NumPy (creation and conversion) ----
+    # ---- dtype, device, NumPy (conversion.py, random.py, printing.py) ----
+    @property
+    def shape(self):
+        """The size of every dimension."""
+        return Size(self.array.shape)
+
+    @property
+    def ndim(self):
+        """The number of dimensions."""
+        return self.array.ndim
+
+    @property
+    def dtype(self):
+        """The type of the elements, e.g. ``tinyrnn.float32``."""
+        return dtypes.of_array(self.array)
+
+    @property
+    def device(self):
+        """Where the memory lies."""
+        return devices.of_array(self.array)
+
+    @property
+    def is_cuda(self):
+        """Whether the memory is that of a GPU."""
+        return self.device.type == "cuda"
+
+    @property
+    def itemsize(self):
+        """Bytes of one element."""
+        return self.array.itemsize
+
+    @property
+    def nbytes(self):
+        """Bytes of all elements."""
+        return self.array.nbytes
+
+    size, stride, dim = conversion.size, conversion.stride, conversion.dim
+    numel = nelement = conversion.numel
+    element_size, is_floating_point = conversion.element_size, conversion.is_floating_point
+    item, tolist = conversion.item, conversion.tolist
+    __bool__, __float__, __int__, __index__ = conversion.truth, conversion.to_float, conversion.to_int, conversion.to_index
+    __format__ = conversion.formatted
+    numpy, __array__, __array_wrap__ = conversion.numpy, conversion.to_array, conversion.wrap_array
+    __dlpack__, __dlpack_device__ = conversion.to_dlpack, conversion.dlpack_device
+    to, type, type_as, cpu, cuda = conversion.to, conversion.type_, conversion.type_as, conversion.cpu, conversion.cuda
+    float, double, half = conversion.float_, conversion.double, conversion.half
+    int, long, short = conversion.int_, conversion.long, conversion.short
+    byte, bool = conversion.byte, conversion.bool_
+    new_tensor, new_full, new_empty = conversion.new_tensor, conversion.new_full, conversion.new_empty
+    new_zeros, new_ones = conversion.new_zeros, conversion.new_ones
+    uniform_, normal_, random_ = random.uniform_, random.normal_, random.random_
+    bernoulli_, exponential_ = random.bernoulli_, random.exponential_
+    bernoulli, multinomial = random.bernoulli, random.multinomial
+    __repr__ = printing.representation
+    __deepcopy__ = conversion.deep_copy
 
 
 register_tensor_class(Tensor)

@@ -1,7 +1,7 @@
 # C types for backward.py.
 cimport cython
-from tinyrnn.engine.base cimport Edge, TensorBase, Version, version_of, wrap
-from tinyrnn.engine.tape cimport Node, edge_of, nodes_behind, requires_grad, unpack
+from tinyrnn.engine.base cimport TensorBase, Version, as_array, version_of, wrap
+from tinyrnn.engine.tape cimport Node, SavedOutput, arguments, nodes_behind, requires_grad, source_of
 
 
 @cython.final
@@ -17,13 +17,15 @@ cdef class Walk:
 
     cpdef run(self)
 
-    @cython.locals(gradients=list, edge=Edge, fresh=bint)
+    @cython.locals(gradients=list, results=tuple, index=Py_ssize_t)
     cdef visit(self, Node node, bint useful)
 
     @cython.locals(arrived=list)
-    cdef add(self, Edge edge, object gradient, bint fresh)
+    cdef add(self, object source, Py_ssize_t slot, object gradient, bint fresh)
 
 
 cdef bint _any_given(list gradients)
-cdef bint _is_fresh(object result, list gradients, tuple results)
+cdef bint _is_fresh(Py_ssize_t index, object source, tuple results, list gradients)
+
+@cython.locals(item=object)
 cdef _release(Node node)

@@ -9,9 +9,9 @@ import weakref
 
 import numpy as np
 
-from tinyrnn.engine.base import TensorBase, version_of, wrap
-from tinyrnn.engine.modes import modes
-from tinyrnn.engine.tape import Node, edge_of, nodes_behind, requires_grad, unpack
+from tinyrnn.engine.base import TensorBase, as_array, version_of, wrap
+from tinyrnn.engine.modes import change_modes, detecting_anomalies
+from tinyrnn.engine.tape import Node, SavedOutput, arguments, nodes_behind, requires_grad, source_of
 
 
 class Walk:
@@ -24,13 +24,13 @@ class Walk:
     def __init__(self, outputs, gradients, retain_graph, create_graph):
         self.retain_graph = retain_graph
         self.create_graph = create_graph
-        self.anomaly = modes.anomaly
+        self.anomaly = detecting_anomalies()
         self.waiting = {}  # node -> the gradients of its outputs so far; leaf -> [its gradient so far]
         self.owned = set()  # leaves whose gradient so far is an array that nobody else holds
         self.wanted = {}  # source -> the indices whose gradients are asked for; empty: every leaf
         self.found = {}  # (source, index) -> gradient
-        edges = [edge_of(output) for output in outputs]
-        self.nodes = nodes_behind([edge.source for edge in edges])
+        sources = [source_of(output) for output in outputs]
+        self.nodes = nodes_behind(sources)
         for node in self.nodes:
             if node.saved is None:
                 raise RuntimeError(
@@ -39,18 +39,18 @@ class Walk:
                     f"an earlier step, carry it over with state.detach()"
                 )
             self.waiting[node] = [None] * len(node.shapes)
-        for edge, gradient in zip(edges, gradients):
-            self.add(edge, gradient if create_graph else gradient.array, False)
+        for source, output, gradient in zip(sources, outputs, gradients):
+            self.add(source, output.output, gradient if create_graph else gradient.array, False)
 
     def run(self):
         """Visit every node; afterwards `waiting` holds the gradients of the leaves."""
-        before, modes.grad = modes.grad, self.create_graph
+        before = change_modes({"grad": self.create_graph})
         try:
             useful = self.nodes_that_matter()
             for node in self.nodes:
                 self.visit(node, useful is None or node in useful)
         finally:
-            modes.grad = before
+            change_modes(before)
 
     def nodes_that_matter(self):
         """The nodes on a way to something wanted; None if that is all of them."""
@@ -58,44 +58,42 @@ class Walk:
             return None
         useful = set()
         for node in reversed(self.nodes):
-            for edge in node.edges:
-                if edge is not None and (edge.source in useful or edge.source in self.wanted):
+            for source in node.sources:
+                if source in useful or source in self.wanted:
                     useful.add(node)
         return useful
 
     def visit(self, node, useful):
-        gradients = self.waiting.pop(node)
+        gradients = self.waiting[node]
+        del self.waiting[node]
         if node.hooks is not None:
             _run_hooks(node, gradients)
         if self.wanted and node in self.wanted:
             for index in self.wanted[node]:
                 self.found[node, index] = gradients[index]
         if useful and _any_given(gradients):
-            results = node.op(node, *gradients, *unpack(node, self.create_graph))
-            if type(results) is not tuple:
-                results = (results,)
+            returned = node.op(*arguments(node, gradients, self.create_graph))
+            results = returned if type(returned) is tuple else (returned,)
             if self.anomaly:
                 _check_for_nan(node, results)
-            for edge, result in zip(node.edges, results):
-                if edge is not None and result is not None:
-                    fresh = isinstance(edge.source, TensorBase) and _is_fresh(result, gradients, results)
-                    self.add(edge, result, fresh)
+            for index, source in enumerate(node.sources):
+                if source is not None and results[index] is not None:
+                    self.add(source, node.slot(index), results[index], _is_fresh(index, source, results, gradients))
         if not self.retain_graph:
             _release(node)
 
-    def add(self, edge, gradient, fresh):
-        """Add to what has arrived at the end of `edge`; in place only where the sum so far belongs to this walk."""
-        source = edge.source
+    def add(self, source, slot, gradient, fresh):
+        """Add to what has arrived at `source`; in place only where the sum so far belongs to this walk."""
         arrived = self.waiting.get(source)
         if arrived is None:
             arrived = self.waiting[source] = [None]
-        so_far = arrived[edge.index]
+        so_far = arrived[slot]
         if so_far is None:
-            arrived[edge.index] = gradient
+            arrived[slot] = gradient
         elif source in self.owned:
             so_far += gradient
         else:
-            arrived[edge.index] = so_far + gradient
+            arrived[slot] = as_array(so_far + gradient)
             fresh = True
         if fresh and not self.create_graph and isinstance(source, TensorBase):
             self.owned.add(source)
@@ -103,7 +101,9 @@ class Walk:
     def leaves(self):
         """Every leaf that was reached, with its gradient as a tensor of its own memory, hooks applied."""
         for leaf, (gradient,) in self.waiting.items():
-            if not self.create_graph:
+            if self.create_graph:
+                gradient = gradient.clone()
+            else:
                 gradient = wrap(gradient if leaf in self.owned else gradient.copy())
             for hook in list(leaf.hooks.values()) if leaf.hooks else ():
                 gradient = _call_hook(hook, gradient)
@@ -114,7 +114,7 @@ def backward(outputs, gradients, retain_graph=None, create_graph=False, inputs=N
     """Add d(outputs)/d(leaf), weighted with `gradients`, to ``leaf.grad`` of every leaf (or of `inputs` only)."""
     walk = Walk(outputs, gradients, create_graph if retain_graph is None else retain_graph, create_graph)
     if inputs is not None:
-        walk.wanted = {edge_of(tensor).source: [] for tensor in inputs}
+        walk.wanted = {source_of(tensor): [] for tensor in inputs}
     walk.run()
     for leaf, gradient in walk.leaves():
         if inputs is None or leaf in walk.wanted:
@@ -136,12 +136,12 @@ def _accumulate(leaf, gradient, create_graph):
 def gradients_of(outputs, inputs, gradients, retain_graph=None, create_graph=False):
     """The gradients of `outputs`, weighted with `gradients`, for `inputs`: tensors, or None where no path leads."""
     walk = Walk(outputs, gradients, create_graph if retain_graph is None else retain_graph, create_graph)
-    edges = [edge_of(tensor) for tensor in inputs]
-    for edge in edges:
-        walk.wanted.setdefault(edge.source, []).append(edge.index)
+    places = [(source_of(tensor), tensor.output) for tensor in inputs]
+    for source, slot in places:
+        walk.wanted.setdefault(source, []).append(slot)
     walk.run()
     walk.found.update({(leaf, 0): gradient for leaf, gradient in walk.leaves()})
-    found = [walk.found.get((edge.source, edge.index)) for edge in edges]
+    found = [walk.found.get(place) for place in places]
     return [g if g is None or isinstance(g, TensorBase) else wrap(g.copy()) for g in found]
 
 
@@ -152,12 +152,13 @@ def _any_given(gradients):
     return False
 
 
-def _is_fresh(result, gradients, results):
-    """Whether backward made this array for us alone: not a view, not the incoming gradient, not returned twice.
+def _is_fresh(index, source, results, gradients):
+    """Whether backward made a leaf's gradient for us alone: no view, not the incoming gradient, not returned twice.
 
     Backward functions return new arrays, their incoming gradients, or views of those; never an array that they saved.
     """
-    if isinstance(result, TensorBase) or getattr(result, "base", None) is not None:
+    result = results[index]
+    if not isinstance(source, TensorBase) or isinstance(result, TensorBase) or getattr(result, "base", None) is not None:
         return False
     for gradient in gradients:
         if result is gradient:
@@ -168,9 +169,9 @@ def _is_fresh(result, gradients, results):
 def _release(node):
     """Free what a node saved. A node that saved no array stays whole, so that it may be walked again."""
     for item in node.saved:
-        if hasattr(item, "array") or hasattr(item, "shape"):
+        if isinstance(item, (TensorBase, SavedOutput)) or hasattr(item, "shape"):
             node.saved = None
-            node.edges = ()
+            node.sources = ()
             return
 
 
@@ -186,14 +187,13 @@ class RemovableHandle:
 
 def register_hook(tensor, hook):
     """Call ``hook(gradient)`` whenever the gradient of `tensor` is complete; what it returns takes its place."""
-    edge = edge_of(tensor)
-    if edge is None:
+    source = source_of(tensor)
+    if source is None:
         raise RuntimeError("cannot register a hook on a tensor that does not require a gradient: set requires_grad first")
-    source = edge.source
     if source.hooks is None:
         source.hooks = {}
     handle = RemovableHandle(source.hooks)
-    source.hooks[handle] = hook if isinstance(source, TensorBase) else (edge.index, hook)
+    source.hooks[handle] = hook if isinstance(source, TensorBase) else (tensor.output, hook)
     return handle
 
 
@@ -206,10 +206,10 @@ def retain_grad(tensor):
         if alive is not None:
             alive.grad = gradient if alive.grad is None else alive.grad + gradient
 
-    edge = edge_of(tensor)
-    if edge is None:
+    source = source_of(tensor)
+    if source is None:
         raise RuntimeError("cannot retain the gradient of a tensor that does not require one")
-    if isinstance(edge.source, Node):
+    if isinstance(source, Node):
         register_hook(tensor, keep)
 
 

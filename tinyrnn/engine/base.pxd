@@ -3,17 +3,8 @@ cimport cython
 
 
 @cython.final
-@cython.freelist(1024)
 cdef class Version:
     cdef public Py_ssize_t count
-
-
-@cython.final
-@cython.freelist(1024)
-@cython.trashcan(True)
-cdef class Edge:
-    cdef public object source
-    cdef public Py_ssize_t index
 
 
 @cython.final
@@ -23,14 +14,14 @@ cdef class View:
     cdef public Py_ssize_t stamp
 
 
-@cython.trashcan(True)
 cdef class TensorBase:
     cdef public object array
     cdef public object grad
-    cdef public Edge edge
+    cdef public object node
+    cdef public Py_ssize_t output
     cdef public bint tracked
     cdef public Version version
-    cdef public View view
+    cdef public View window
     cdef public dict hooks
     cdef object __weakref__
 
@@ -39,8 +30,6 @@ cdef object _tensor_class
 cdef object _ndarray
 
 cpdef TensorBase wrap(object array)
-@cython.locals(edge=Edge)
-cpdef Edge edge_to(object source, Py_ssize_t index)
 @cython.locals(version=Version)
 cpdef Version version_of(TensorBase tensor)
 cpdef object as_array(object value)

@@ -1,26 +1,30 @@
-"""What the tape needs to know of a tensor: its array, its gradient, and the edge that leads back to its maker.
+"""What the tape needs to know of a tensor: its array, its gradient, and the node that made it.
 
 Plain Python, compiled by Cython from this very file (types in ``base.pxd``). Knows no op, no layer and no device.
 """
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from tinyrnn.engine import uncompiled as cython
+
 import numpy as np
 
 
+@cython.freelist(1024)
+@cython.final
+@cython.cclass
 class Version:
     """Counts (in `count`) the writes to one piece of memory; a tensor shares it with its views."""
-
-
-class Edge:
-    """Where a gradient goes next: `source` is a node and `index` one of its outputs, or a leaf tensor and 0."""
 
 
 class View:
     """How a tensor is a window onto another one.
 
     `base` owns the memory, `replay(base)` makes the view again (None if it was made while nothing was recorded), and
-    `stamp` is the version of the memory for which the edge of the view was right.
+    `stamp` is the version of the memory for which the node of the view was right.
     """
 
     def __init__(self, base, replay, stamp):
@@ -29,6 +33,8 @@ class View:
         self.stamp = stamp
 
 
+@cython.trashcan(True)
+@cython.cclass
 class TensorBase:
     """An array on the tape.
 
@@ -36,13 +42,13 @@ class TensorBase:
         The numbers: a NumPy or CuPy array; never a NumPy scalar.
     grad
         A tensor of the same shape, or None.
-    edge
-        Leads to the node that made this tensor; None for leaves and constants.
+    node, output
+        The node that made this tensor, and which of its outputs this is; None and 0 for leaves and constants.
     tracked
         True for a leaf that collects a gradient.
     version
         Counts writes to the memory of `array`, also those through views; None until somebody asks (`version_of`).
-    view
+    window
         A View, if the memory belongs to another tensor.
     hooks
         Of a leaf: functions called with its gradient, by handle number.
@@ -52,13 +58,11 @@ class TensorBase:
         self.array = array
         self.tracked = tracked
         self.grad = None
-        self.edge = None
+        self.node = None
+        self.output = 0
         self.version = None
-        self.view = None
+        self.window = None
         self.hooks = None
-
-    def __hash__(self):
-        return id(self) >> 4  # by identity: `==` on tensors compares element by element
 
     def __reduce_ex__(self, protocol):
         raise TypeError("a tensor is never pickled: save it with safetensors, or send tensor.numpy() instead")
@@ -87,14 +91,6 @@ def version_of(tensor):
         version = tensor.version = Version.__new__(Version)
         version.count = 0
     return version
-
-
-def edge_to(source, index):
-    """An edge; made without a constructor call, which would take longer than the rest of a small op's bookkeeping."""
-    edge = Edge.__new__(Edge)
-    edge.source = source
-    edge.index = index
-    return edge
 
 
 def as_array(value):

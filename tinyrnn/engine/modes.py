@@ -1,20 +1,42 @@
-"""What is recorded: grad modes, inference mode and anomaly detection, all of them per thread."""
+"""What is recorded: grad modes, inference mode and anomaly detection, all of them per thread.
+
+Plain Python, compiled by Cython from this very file (types in ``modes.pxd``).
+"""
 
 from __future__ import annotations
 
 import contextlib
 import threading
 
-
-class Modes(threading.local):
-    """The modes of the current thread."""
-
-    grad = True
-    inference = False
-    anomaly = False
+_DEFAULTS = {"grad": True, "inference": False, "anomaly": False}
 
 
-modes = Modes()
+class _Modes(threading.local):
+    def __init__(self):
+        vars(self).update(_DEFAULTS)
+
+
+_modes = _Modes()
+_threads_changed = 0  # while it is 0, which it is in most training loops, no thread-local look-up is needed
+
+
+def recording():
+    """Whether ops of this thread are written onto the tape."""
+    return _threads_changed == 0 or _modes.grad
+
+
+def detecting_anomalies():
+    return _threads_changed != 0 and _modes.anomaly
+
+
+def change_modes(changes):
+    """Set modes of this thread; returns what they were."""
+    global _threads_changed
+    now = vars(_modes)
+    before = now.copy()
+    now.update(changes)
+    _threads_changed += (now != _DEFAULTS) - (before != _DEFAULTS)
+    return before
 
 
 class _Mode(contextlib.ContextDecorator):
@@ -24,14 +46,13 @@ class _Mode(contextlib.ContextDecorator):
         self._changes = changes
 
     def _recreate_cm(self):
-        return _Mode(**self._changes)  # a decorated function may be called by itself
+        return _Mode(**self._changes)  # a decorated function may call itself
 
     def __enter__(self):
-        self._before = {name: getattr(modes, name) for name in self._changes}
-        vars(modes).update(self._changes)
+        self._before = change_modes(self._changes)
 
     def __exit__(self, *error):
-        vars(modes).update(self._before)
+        change_modes(self._before)
 
 
 def no_grad():
@@ -46,7 +67,7 @@ def enable_grad():
 
 def inference_mode(mode=True):
     """Like `no_grad`, for code that never trains; `is_inference_mode_enabled()` tells."""
-    return _Mode(grad=False, inference=True) if mode else _Mode(grad=modes.grad, inference=False)
+    return _Mode(grad=False, inference=True) if mode else _Mode(inference=False)
 
 
 class set_grad_enabled(_Mode):
@@ -54,11 +75,10 @@ class set_grad_enabled(_Mode):
 
     def __init__(self, mode):
         super().__init__(grad=bool(mode))
-        self._before = {"grad": modes.grad}
-        modes.grad = bool(mode)
+        self._before = change_modes(self._changes)
 
     def __enter__(self):
-        modes.grad = self._changes["grad"]  # what to go back to was noted when the switch was made
+        change_modes(self._changes)  # what to go back to was noted when the switch was made
 
 
 def detect_anomaly(mode=True):
@@ -68,9 +88,9 @@ def detect_anomaly(mode=True):
 
 def is_grad_enabled():
     """Whether ops are being recorded in this thread."""
-    return modes.grad
+    return recording()
 
 
 def is_inference_mode_enabled():
     """Whether this thread is inside `inference_mode`."""
-    return modes.inference
+    return _modes.inference

@@ -1,34 +1,34 @@
 # C types for tape.py.
 cimport cython
-from tinyrnn.engine.base cimport Edge, TensorBase, Version, View, as_array, edge_to, version_of, wrap
+from tinyrnn.engine.base cimport TensorBase, Version, View, as_array, version_of, wrap
+from tinyrnn.engine.cframe cimport code_file, frame_code, frame_instruction, innermost_frame
+from tinyrnn.engine.modes cimport recording
 
 
 @cython.final
-@cython.freelist(1024)
-cdef class Saved:
+cdef class SavedOutput:
     cdef public object array
+    cdef public Py_ssize_t index
     cdef public Version version
-    cdef public Py_ssize_t stamp
-    cdef public Edge edge
-    cdef public Py_ssize_t output
 
 
 @cython.final
-@cython.freelist(1024)
-@cython.trashcan(True)
 cdef class Node:
     cdef public Py_ssize_t seq
     cdef public object op
-    cdef public tuple edges
+    cdef public tuple sources
+    cdef public tuple slots
     cdef public tuple saved
+    cdef public tuple stamps
     cdef public tuple shapes
     cdef public dict hooks
     cdef public object code
     cdef public Py_ssize_t lasti
 
+    cpdef Py_ssize_t slot(self, Py_ssize_t index)
 
-cdef object _numbers
-cdef object _getframe
+
+cdef Py_ssize_t _last_seq
 cdef object _get_seq
 cdef str _PACKAGE
 
@@ -41,18 +41,31 @@ cdef _write_down(object op, tuple inputs, tuple tensors, tuple saved)
 @cython.locals(filename=str)
 cdef _note_place(Node node)
 
-@cython.locals(tensor=TensorBase, index=Py_ssize_t)
-cdef _pack(object item, tuple tensors)
+cdef tuple _sources(tuple inputs)
+cdef object _source(object x)
+cdef tuple _slots(tuple inputs)
 
-@cython.locals(saved=Saved)
-cdef Saved _saved(object array, Version version, Edge edge, Py_ssize_t output)
+@cython.locals(tensor=TensorBase)
+cdef tuple _shapes(tuple tensors)
 
-@cython.locals(values=list, saved=Saved)
-cpdef list unpack(Node node, bint with_graph)
+cdef tuple _pack(tuple saved, tuple tensors)
+
+@cython.locals(tensor=TensorBase, index=Py_ssize_t, output=SavedOutput)
+cdef object _pack_one(object item, tuple tensors)
+
+cdef tuple _stamps(tuple saved)
+
+@cython.locals(values=list, index=Py_ssize_t, tensor=TensorBase, output=SavedOutput)
+cpdef list arguments(Node node, list gradients, bint with_graph)
+
+cdef _check_stamp(Node node, Py_ssize_t index, object array, Version version)
+
+@cython.locals(tensor=TensorBase)
+cdef TensorBase _with_history(Node node, SavedOutput output)
 
 cpdef bint requires_grad(TensorBase tensor)
-cpdef Edge edge_of(TensorBase tensor)
+cpdef object source_of(TensorBase tensor)
 cdef _refresh(TensorBase tensor)
 
-@cython.locals(seen=set, stack=list, node=Node, edge=Edge)
+@cython.locals(seen=set, stack=list, nodes=list, node=Node, last=Py_ssize_t, in_order=bint)
 cpdef list nodes_behind(object sources)

@@ -5,35 +5,48 @@ Plain Python, compiled by Cython from this very file (types in ``tape.pxd``).
 
 from __future__ import annotations
 
-import itertools
+try:
+    import cython
+except ImportError:
+    from tinyrnn.engine import uncompiled as cython
+
 import operator
 import os
-import sys
 
-from tinyrnn.engine.base import TensorBase, View, as_array, edge_to, version_of, wrap
-from tinyrnn.engine.modes import modes
+from tinyrnn.engine.base import TensorBase, View, as_array, version_of, wrap
+from tinyrnn.engine.modes import change_modes, recording
 
-_numbers = itertools.count(1)
-_getframe = sys._getframe
+if not cython.compiled:  # else they come from cframe.pxd
+    from tinyrnn.engine.uncompiled import code_file, frame_code, frame_instruction, innermost_frame
+
+_last_seq = 0
 _get_seq = operator.attrgetter("seq")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
-class Saved:
-    """An array that backward needs, its version counter, and the count (`stamp`) when it was saved.
+@cython.freelist(1024)
+@cython.final
+@cython.cclass
+class SavedOutput:
+    """An output that backward needs: its array, which output it is, and the write counter it shares with its tensor.
 
-    To wrap it again there is the `edge` of an input, or the number of an `output` (else -1): a node that held its own
-    output would keep itself alive.
+    The tensor itself is not kept: a node that held its own output would never be freed.
     """
 
 
+@cython.freelist(1024)
+@cython.trashcan(True)
+@cython.final
+@cython.cclass
 class Node:
     """One recorded op.
 
     seq : place on the tape; numbers grow, so the order of creation is a topological order.
     op : the backward function, ``op(node, *output gradients, *saved) -> input gradients``.
-    edges : one per input: where its gradient goes, or None.
-    saved : what backward needs, Saved arrays and plain constants; None once freed.
+    sources : one per input: where its gradient goes, a node or a leaf tensor; None if nobody wants it.
+    slots : one per input: which output of that node it is.
+    saved : what backward needs: input tensors, SavedOutput, constants; None once freed.
+    stamps : how often each of `saved` had been written when it was saved; None if never, as nearly always.
     shapes : the shape of every output.
     hooks : ``(output index, function)`` for every hook on an output.
     code, lasti : the user's line that ran the op, as code object and instruction offset.
@@ -52,7 +65,11 @@ class Node:
 
     def needs(self, index):
         """Whether anybody wants the gradient of input `index`."""
-        return self.edges[index] is not None
+        return self.sources[index] is not None
+
+    def slot(self, index):
+        """Which output of its source input `index` is."""
+        return 0 if self.slots is None else self.slots[index]
 
     def __repr__(self):
         return f"<{self.name} #{self.seq} -> {', '.join(map(str, self.shapes))} at {self.where}>"
@@ -84,104 +101,162 @@ def record(op, inputs, output, saved=()):
         if not mixed:
             return array
         tensor = wrap(array)
-        if tracked and modes.grad:
+        if tracked and recording():
             _write_down(op, inputs, (tensor,), saved)
         return tensor
     arrays = tuple([as_array(y) for y in output])
     if not mixed:
         return arrays
     tensors = tuple([wrap(y) for y in arrays])
-    if tracked and modes.grad:
+    if tracked and recording():
         _write_down(op, inputs, tensors, saved)
     return tensors
 
 
 def _write_down(op, inputs, tensors, saved):
+    global _last_seq
     node = Node.__new__(Node)
-    node.seq = next(_numbers)
     node.op = op
-    node.edges = tuple([edge_of(x) if isinstance(x, TensorBase) else None for x in inputs])
-    node.saved = tuple([_pack(item, tensors) for item in saved]) if saved else saved
-    node.shapes = tuple([tensor.array.shape for tensor in tensors])
+    node.sources = _sources(inputs)
+    node.slots = _slots(inputs)
+    node.saved = _pack(saved, tensors)
+    _last_seq += 1  # only now: looking up the sources may have replayed views, whose nodes come before this one
+    node.seq = _last_seq
+    node.stamps = _stamps(saved)
+    node.shapes = _shapes(tensors)
     node.hooks = None
     _note_place(node)
     for index, tensor in enumerate(tensors):
-        tensor.edge = edge_to(node, index)
+        tensor.node = node
+        tensor.output = index
 
 
 def _note_place(node):
     """Note the innermost line outside this package: the user's."""
-    frame = _getframe()
-    code = frame.f_code
-    filename = code.co_filename
+    frame = innermost_frame()
+    code = frame_code(frame)
+    filename = code_file(code)
     while filename.startswith(_PACKAGE) and frame.f_back is not None:
         frame = frame.f_back
-        code = frame.f_code
-        filename = code.co_filename
+        code = frame_code(frame)
+        filename = code_file(code)
     node.code = code
-    node.lasti = frame.f_lasti
+    node.lasti = frame_instruction(frame)
 
 
-def _pack(item, tensors):
-    if isinstance(item, TensorBase):
-        return _saved(item.array, version_of(item), edge_of(item), -1)
-    for index, tensor in enumerate(tensors):
-        if item is tensor.array:
-            return _saved(item, version_of(tensor), None, index)
+# Most ops have one or two inputs and one output: their tuples are built without the detour over a list.
+
+
+def _sources(inputs):
+    if len(inputs) == 1:
+        return (_source(inputs[0]),)
+    if len(inputs) == 2:
+        return (_source(inputs[0]), _source(inputs[1]))
+    return tuple([_source(x) for x in inputs])
+
+
+def _source(x):
+    return source_of(x) if isinstance(x, TensorBase) else None
+
+
+def _slots(inputs):
+    """Which output of its source each input is; None if each is the first, as nearly always."""
+    for x in inputs:
+        if isinstance(x, TensorBase) and x.output > 0:
+            return tuple([x.output if isinstance(x, TensorBase) else 0 for x in inputs])
+    return None
+
+
+def _shapes(tensors):
+    if len(tensors) == 1:
+        return (tensors[0].array.shape,)
+    return tuple([tensor.array.shape for tensor in tensors])
+
+
+def _pack(saved, tensors):
+    if len(saved) == 0:
+        return saved
+    if len(saved) == 1:
+        return (_pack_one(saved[0], tensors),)
+    if len(saved) == 2:
+        return (_pack_one(saved[0], tensors), _pack_one(saved[1], tensors))
+    return tuple([_pack_one(item, tensors) for item in saved])
+
+
+def _pack_one(item, tensors):
+    if not isinstance(item, TensorBase):
+        for index, tensor in enumerate(tensors):
+            if item is tensor.array:
+                output = SavedOutput.__new__(SavedOutput)
+                output.array = item
+                output.index = index
+                output.version = version_of(tensor)
+                return output
     return item
 
 
-def _saved(array, version, edge, output):
-    saved = Saved.__new__(Saved)
-    saved.array = array
-    saved.version = version
-    saved.stamp = version.count
-    saved.edge = edge
-    saved.output = output
-    return saved
+def _stamps(saved):
+    for item in saved:
+        if isinstance(item, TensorBase) and item.version is not None and item.version.count > 0:
+            return tuple([item.version.count if isinstance(item, TensorBase) and item.version else 0 for item in saved])
+    return None
 
 
-def unpack(node, with_graph):
-    """The saved things of a node, as `op` wants them; an error if somebody has written over one of them."""
-    values = []
-    for item in node.saved:
-        if isinstance(item, Saved):
-            saved = item
-            if saved.version.count != saved.stamp:
-                raise RuntimeError(
-                    f"one of the variables needed for gradient computation has been modified by an inplace operation: "
-                    f"{node.name} at {node.where} saved a {saved.array.dtype} tensor of shape {saved.array.shape} at "
-                    f"version {saved.stamp}, now it is at version {saved.version.count}; write to a clone() instead"
-                )
-            item = _with_history(node, saved) if with_graph else saved.array
-        values.append(item)
+def arguments(node, gradients, with_graph):
+    """What `node.op` is called with; an error if somebody has written over something that was saved."""
+    values = [node]
+    values.extend(gradients)
+    for index, item in enumerate(node.saved):
+        if isinstance(item, TensorBase):
+            tensor = item
+            _check_stamp(node, index, tensor.array, tensor.version)
+            values.append(tensor if with_graph else tensor.array)
+        elif isinstance(item, SavedOutput):
+            output = item
+            _check_stamp(node, index, output.array, output.version)
+            values.append(_with_history(node, output) if with_graph else output.array)
+        else:
+            values.append(item)
     return values
 
 
-def _with_history(node, saved):
-    edge = saved.edge if saved.output < 0 else edge_to(node, saved.output)
-    if edge is not None and isinstance(edge.source, TensorBase):
-        return edge.source  # a leaf is its own history
-    tensor = wrap(saved.array)
-    tensor.version = saved.version
-    tensor.edge = edge
+def _check_stamp(node, index, array, version):
+    if version is not None and version.count != (0 if node.stamps is None else node.stamps[index]):
+        raise RuntimeError(
+            f"one of the variables needed for gradient computation has been modified by an inplace operation: "
+            f"{node.name} at {node.where} saved a {array.dtype} tensor of shape {array.shape}, and "
+            f"it has been written to since; write to a clone() instead"
+        )
+
+
+def _with_history(node, output):
+    tensor = wrap(output.array)
+    tensor.version = output.version
+    tensor.node = node
+    tensor.output = output.index
     return tensor
 
 
 def requires_grad(tensor):
     """Whether a gradient flows to this tensor."""
-    if tensor.view is not None:
+    if tensor.window is not None:
         _refresh(tensor)
-    return tensor.tracked or tensor.edge is not None
+    return tensor.tracked or tensor.node is not None
 
 
-def edge_of(tensor):
-    """The edge along which the tensor's gradient leaves; None for a constant."""
-    if tensor.view is not None:
+def source_of(tensor):
+    """Where the tensor's gradient goes: the node that made it, the tensor itself if it is a leaf, None for a constant."""
+    if tensor.window is not None:
         _refresh(tensor)
-    if tensor.edge is not None:
-        return tensor.edge
-    return edge_to(tensor, 0) if tensor.tracked else None
+    if tensor.node is not None:
+        return tensor.node
+    return tensor if tensor.tracked else None
+
+
+def adopt(tensor, other):
+    """Give `tensor` the place of `other` on the tape."""
+    tensor.node = other.node
+    tensor.output = other.output
 
 
 def record_view(op, source, array, replay, saved=()):
@@ -198,12 +273,12 @@ def record_view(op, source, array, replay, saved=()):
 def attach_view(tensor, source, replay):
     """Note that the memory of `tensor` is that of `source`, seen through `replay`."""
     tensor.version = version_of(source)
-    outer = source.view
-    if not modes.grad or (outer is not None and outer.replay is None):
+    outer = source.window
+    if not recording() or (outer is not None and outer.replay is None):
         replay = None
     elif outer is not None:
         replay = _chain(outer.replay, replay)
-    tensor.view = View(source if outer is None else outer.base, replay, tensor.version.count)
+    tensor.window = View(source if outer is None else outer.base, replay, tensor.version.count)
 
 
 def _chain(first, second):
@@ -211,31 +286,39 @@ def _chain(first, second):
 
 
 def _refresh(tensor):
-    """Lead a view's edge through what has been written to its base since the view was made."""
-    view = tensor.view
+    """Lead a view's history through what has been written to its base since the view was made."""
+    view = tensor.window
     if view.replay is None or view.stamp == tensor.version.count:
         return
     view.stamp = tensor.version.count
     if requires_grad(view.base):
-        before, modes.grad = modes.grad, True
+        before = change_modes({"grad": True})
         try:
-            tensor.edge = edge_of(view.replay(view.base))
+            adopt(tensor, view.replay(view.base))
         finally:
-            modes.grad = before
+            change_modes(before)
 
 
 def nodes_behind(sources):
-    """All nodes from which `sources` (nodes and leaves) were made, latest first."""
+    """All nodes from which `sources` (nodes, leaves, None) were made, latest first."""
     seen = set()
+    nodes = []
     stack = [source for source in sources if isinstance(source, Node)]
+    in_order = True
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            for edge in node.edges:
-                if edge is not None and isinstance(edge.source, Node):
-                    stack.append(edge.source)
-    return sorted(seen, key=_get_seq, reverse=True)
+            if nodes and node.seq > last:
+                in_order = False
+            last = node.seq
+            nodes.append(node)
+            for source in node.sources:
+                if isinstance(source, Node):
+                    stack.append(source)
+    if not in_order:  # a chain of ops is found in order
+        nodes.sort(key=_get_seq, reverse=True)
+    return nodes
 
 
 class Tape(list):
@@ -245,19 +328,20 @@ class Tape(list):
         numbers = {node: number for number, node in enumerate(self)}
         rows = [("#", "op", "inputs", "output", "where")]
         for node, number in numbers.items():
-            inputs = ", ".join([_input_name(edge, numbers) for edge in node.edges])
+            inputs = ", ".join([_input_name(node, index, numbers) for index in range(len(node.sources))])
             rows.append((str(number), node.name, inputs, ", ".join(map(str, node.shapes)), node.where))
         widths = [max([len(row[column]) for row in rows]) for column in range(5)]
         return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows])
 
 
-def _input_name(edge, numbers):
-    if edge is None:
+def _input_name(node, index, numbers):
+    source = node.sources[index]
+    if source is None:
         return "constant"
-    if isinstance(edge.source, TensorBase):
-        return f"leaf{edge.source.array.shape}"
-    output = f".{edge.index}" if len(edge.source.shapes) > 1 else ""
-    return f"#{numbers.get(edge.source, '?')}{output}"
+    if isinstance(source, TensorBase):
+        return f"leaf{source.array.shape}"
+    output = f".{node.slot(index)}" if len(source.shapes) > 1 else ""
+    return f"#{numbers.get(source, '?')}{output}"
 
 
 def tape(tensor):
@@ -265,5 +349,4 @@ def tape(tensor):
 
     Printed: number, op, inputs (``#3`` is the result of row 3), output shapes, and the line that ran the op.
     """
-    edge = edge_of(tensor)
-    return Tape(reversed(nodes_behind([edge.source] if edge is not None else [])))
+    return Tape(reversed(nodes_behind([source_of(tensor)])))

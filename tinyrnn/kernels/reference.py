@@ -5,14 +5,47 @@ Signatures and contracts are those of interface.py.
 
 from __future__ import annotations
 
+import functools
+import math
+
 import numpy as np
 
 # ---- arithmetic ----------------------------------------------------------------------------------------------------
 
-add_forward = np.add
-sub_forward = np.subtract
-mul_forward = np.multiply
-div_forward = np.true_divide
+_quiet = np.errstate(all="ignore")  # overflow gives inf and 0 / 0 NaN without a warning, as in PyTorch
+
+
+@_quiet
+def add_forward(a, b):
+    return np.add(a, b)
+
+
+@_quiet
+def sub_forward(a, b):
+    return np.subtract(a, b)
+
+
+@_quiet
+def mul_forward(a, b):
+    return np.multiply(a, b)
+
+
+@_quiet
+def div_forward(a, b):
+    return np.true_divide(a, b)
+
+
+@_quiet
+def pow_forward(a, b):
+    return np.power(a, b)
+
+
+# ---- products ------------------------------------------------------------------------------------------------------
+
+
+@_quiet
+def matmul_forward(a, b):
+    return np.matmul(a, b)
 
 
 # ---- activations ---------------------------------------------------------------------------------------------------
@@ -34,3 +67,315 @@ def sigmoid_forward(x):
 
 def sigmoid_backward(grad, y):
     return grad * y * (1 - y)
+
+
+def relu_forward(x):
+    return np.maximum(x, 0)
+
+
+def relu_backward(grad, y):
+    return np.where(y <= 0, 0, grad)
+
+
+@_quiet
+def softplus_forward(x, beta, threshold):
+    z = x * beta
+    return np.where(z > threshold, x, np.logaddexp(0, z) / beta).astype(x.dtype, copy=False)
+
+
+@_quiet
+def softplus_backward(grad, x, beta, threshold):
+    z = x * beta
+    return np.where(z > threshold, grad, grad * sigmoid_forward(z))
+
+
+@_quiet
+def silu_forward(x):
+    return x * sigmoid_forward(x)
+
+
+@_quiet
+def silu_backward(grad, x):
+    s = sigmoid_forward(x)
+    return grad * (s * (1 + x * (1 - s)))
+
+
+@_quiet
+def gelu_forward(x, approximate):
+    return (x * _normal_cdf(x, approximate)).astype(x.dtype, copy=False)
+
+
+@_quiet
+def gelu_backward(grad, x, approximate):
+    cdf = _normal_cdf(x, approximate)
+    if approximate == "none":
+        density = np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+    else:  # the derivative of (1 + t) / 2, t being the tanh in _normal_cdf: 1 - t^2 = 4 cdf (1 - cdf)
+        density = 2 * cdf * (1 - cdf) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
+    return (grad * (cdf + x * density)).astype(x.dtype, copy=False)
+
+
+def _normal_cdf(x, approximate):
+    if approximate == "none":
+        return 0.5 * (1 + erf_forward(x * math.sqrt(0.5)))
+    return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+
+
+# W. J. Cody, "Rational Chebyshev approximation for the error function", Mathematics of Computation 23 (1969), 631-637;
+# the coefficients, highest power first, are those of his CALERF (SPECFUN, www.netlib.org/specfun/erf).
+_ERF_SMALL = (
+    (
+        1.85777706184603153e-1, 3.16112374387056560e0, 1.13864154151050156e2, 3.77485237685302021e2,
+        3.20937758913846947e3,
+    ),
+    (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
+)  # fmt: skip
+_ERFC_MIDDLE = (
+    (
+        2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1,
+        2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3,
+    ),
+    (
+        1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+        3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3,
+    ),
+)  # fmt: skip
+_ERFC_LARGE = (
+    (
+        1.63153871373020978e-2, 3.05326634961232344e-1, 3.60344899949804439e-1, 1.25781726111229246e-1,
+        1.60837851487422766e-2, 6.58749161529837803e-4,
+    ),
+    (
+        1.0, 2.56852019228982242e0, 1.87295284992346047e0, 5.27905102951428412e-1, 6.05183413124413191e-2,
+        2.33520497626869185e-3,
+    ),
+)  # fmt: skip
+
+
+@_quiet
+def erf_forward(x):
+    if x.dtype == np.float16:
+        return erf_forward(x.astype(np.float32)).astype(np.float16)
+    size = np.abs(x)
+    # each formula only sees its own range; beyond 6 the result is 1 in float64
+    small = x * _ratio(_ERF_SMALL, np.minimum(size, 0.46875) ** 2)
+    middle = np.clip(size, 0.46875, 4.0)
+    erfc_middle = np.exp(-middle * middle) * _ratio(_ERFC_MIDDLE, middle)
+    large = np.clip(size, 4.0, 6.0)
+    inverse = 1 / (large * large)
+    erfc_large = np.exp(-large * large) / large * (1 / math.sqrt(math.pi) - inverse * _ratio(_ERFC_LARGE, inverse))
+    outside = np.copysign(1 - np.where(size <= 4.0, erfc_middle, erfc_large), x)
+    return np.where(np.isnan(x) | (size <= 0.46875), small, outside)
+
+
+def _ratio(polynomials, x):
+    """The quotient of two polynomials, by Horner's rule."""
+    above, below = (functools.reduce(lambda value, c: value * x + c, p[1:], p[0]) for p in polynomials)
+    return above / below
+
+
+# ---- recurrent cells -----------------------------------------------------------------------------------------------
+# One step of one layer, pointwise: the products with the weights have been taken. Gates lie side by side in the last
+# dimension, LSTM i, f, g, o and GRU r, z, n.
+
+
+def rnn_cell_forward(gates_x, gates_h, nonlinearity):
+    a = gates_x + gates_h
+    return np.tanh(a) if nonlinearity == "tanh" else np.maximum(a, 0)
+
+
+def rnn_cell_backward(grad_h, h, nonlinearity):
+    return grad_h * (1 - h * h) if nonlinearity == "tanh" else grad_h * (h > 0)
+
+
+def lstm_cell_forward(gates_x, gates_h, c):
+    i, f, g, o = np.split(gates_x + gates_h, 4, axis=-1)
+    i, f, g, o = sigmoid_forward(i), sigmoid_forward(f), np.tanh(g), sigmoid_forward(o)
+    new_c = f * c + i * g
+    return o * np.tanh(new_c), new_c, np.concatenate([i, f, g, o], axis=-1)
+
+
+def lstm_cell_backward(grad_h, grad_c, c, new_c, gates):
+    i, f, g, o = np.split(gates, 4, axis=-1)
+    tanh_c = np.tanh(new_c)
+    grad_c = grad_c + grad_h * o * (1 - tanh_c * tanh_c)
+    grad_i = grad_c * g * i * (1 - i)
+    grad_f = grad_c * c * f * (1 - f)
+    grad_g = grad_c * i * (1 - g * g)
+    grad_o = grad_h * tanh_c * o * (1 - o)
+    return np.concatenate([grad_i, grad_f, grad_g, grad_o], axis=-1), grad_c * f
+
+
+def gru_cell_forward(gates_x, gates_h, h):
+    xr, xz, xn = np.split(gates_x, 3, axis=-1)
+    hr, hz, hn = np.split(gates_h, 3, axis=-1)
+    r, z = sigmoid_forward(xr + hr), sigmoid_forward(xz + hz)
+    n = np.tanh(xn + r * hn)
+    return (1 - z) * n + z * h, np.concatenate([r, z, n, hn], axis=-1)
+
+
+def gru_cell_backward(grad_h, h, gates):
+    r, z, n, hn = np.split(gates, 4, axis=-1)
+    grad_n = grad_h * (1 - z) * (1 - n * n)
+    grad_z = grad_h * (h - n) * z * (1 - z)
+    grad_r = grad_n * hn * r * (1 - r)
+    grad_gates_x = np.concatenate([grad_r, grad_z, grad_n], axis=-1)
+    grad_gates_h = np.concatenate([grad_r, grad_z, grad_n * r], axis=-1)
+    return grad_gates_x, grad_gates_h, grad_h * z
+
+
+# ---- softmax and cross-entropy -------------------------------------------------------------------------------------
+
+
+def _wide(x):
+    """16-bit floats are computed with in 32 bits."""
+    return x.astype(np.float32) if x.dtype == np.float16 else x
+
+
+def _shifted(x, axis):
+    """`x` minus its largest value along `axis`, so that exp cannot overflow."""
+    with np.errstate(invalid="ignore"):  # inf - inf: such a row is NaN
+        return x - x.max(axis=axis, keepdims=True, initial=-np.inf)
+
+
+def softmax_forward(x, axis):
+    y = _shifted(_wide(x), axis)
+    np.exp(y, out=y)
+    y /= y.sum(axis=axis, keepdims=True)
+    return y.astype(x.dtype, copy=False)
+
+
+def softmax_backward(grad, y, axis):
+    return y * (grad - (grad * y).sum(axis=axis, keepdims=True))
+
+
+def log_softmax_forward(x, axis):
+    y = _shifted(_wide(x), axis)
+    with np.errstate(divide="ignore"):
+        y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
+    return y.astype(x.dtype, copy=False)
+
+
+def log_softmax_backward(grad, y, axis):
+    return grad - np.exp(y) * grad.sum(axis=axis, keepdims=True)
+
+
+def cross_entropy_forward(x, target, weight, ignore_index, label_smoothing):
+    y = log_softmax_forward(x, 1)
+    kept = target != ignore_index
+    safe = np.where(kept, target, 0)
+    losses = -y[np.arange(len(y)), safe]
+    if weight is not None:
+        losses *= weight[safe]
+    if label_smoothing:
+        with np.errstate(invalid="ignore"):
+            everywhere = y.mean(axis=1) if weight is None else y @ weight / y.dtype.type(y.shape[1])
+            losses = (1 - label_smoothing) * losses - label_smoothing * everywhere
+    return np.where(kept, losses, 0).astype(x.dtype, copy=False), y
+
+
+def cross_entropy_backward(grad, log_probabilities, target, weight, ignore_index, label_smoothing):
+    y = log_probabilities
+    kept = target != ignore_index
+    safe = np.where(kept, target, 0)
+    aims = np.zeros_like(y) if weight is None else np.tile(weight.astype(y.dtype) / y.shape[1], (len(y), 1))
+    if weight is None:
+        aims += 1 / y.shape[1]
+    aims *= label_smoothing
+    aims[np.arange(len(y)), safe] += (1 - label_smoothing) * (1 if weight is None else weight[safe])
+    with np.errstate(invalid="ignore"):
+        result = (np.exp(y) * aims.sum(axis=1, keepdims=True) - aims) * grad[:, None]
+    result[~kept] = 0
+    return result.astype(y.dtype, copy=False)
+
+
+# ---- layer normalization -------------------------------------------------------------------------------------------
+
+
+def layer_norm_forward(x, weight, bias, eps):
+    wide, size = _wide(x), max(x.shape[1], 1)
+    mean = wide.sum(axis=1, keepdims=True) / size
+    y = wide - mean
+    rstd = 1 / np.sqrt((y * y).sum(axis=1, keepdims=True) / size + eps)
+    y *= rstd
+    if weight is not None:
+        y *= weight
+    if bias is not None:
+        y += bias
+    return y.astype(x.dtype, copy=False), mean, rstd
+
+
+def layer_norm_backward(grad, x, mean, rstd, weight):
+    size = max(x.shape[1], 1)
+    normalized = (x - mean) * rstd
+    inner = grad if weight is None else grad * weight
+    along = (inner * normalized).sum(axis=1, keepdims=True) / size
+    grad_x = (inner - inner.sum(axis=1, keepdims=True) / size - normalized * along) * rstd
+    grad_weight, grad_bias = (grad * normalized).sum(axis=0), grad.sum(axis=0)
+    return grad_x.astype(x.dtype, copy=False), grad_weight.astype(x.dtype, copy=False), grad_bias
+
+
+# ---- embedding -----------------------------------------------------------------------------------------------------
+
+
+def embedding_forward(weight, ids):
+    return weight[ids]
+
+
+def embedding_backward(grad, ids, num_embeddings, padding_idx):
+    rows = grad.reshape(ids.size, grad.shape[-1])
+    ids = ids.reshape(-1)
+    result = np.zeros_like(grad, shape=(num_embeddings, grad.shape[-1]))
+    if ids.size:
+        order = ids.argsort(kind="stable")  # equal ids become neighbours and keep their order: always the same sums
+        ids = ids[order]
+        starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))
+        result[ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+    if padding_idx is not None:
+        result[padding_idx] = 0
+    return result
+
+
+# ---- clipping and optimizer steps ----------------------------------------------------------------------------------
+
+
+def global_norm(arrays):
+    return np.sqrt(np.asarray(sum(np.sum(np.square(array, dtype=np.float64)) for array in arrays)))
+
+
+def scale_inplace(arrays, factor):
+    for array in arrays:
+        np.multiply(array, factor, out=array, casting="same_kind")
+
+
+def sgd_step(params, grads, momentum_buffers, lr, momentum, dampening, weight_decay, nesterov, maximize):
+    for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
+        g = -grad if maximize else grad
+        if weight_decay != 0:
+            g = g + weight_decay * param
+        if momentum_buffers is not None:
+            buffer = momentum_buffers[index]
+            buffer *= momentum
+            buffer += (1 - dampening) * g
+            g = g + momentum * buffer if nesterov else buffer
+        param -= lr * g
+
+
+def adam_step(
+    params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
+):
+    states = zip(params, grads, exp_avgs, exp_avg_sqs, strict=True)
+    for index, (param, grad, exp_avg, exp_avg_sq) in enumerate(states):
+        g = -grad if maximize else grad
+        if decoupled:
+            param *= 1 - lr * weight_decay
+        elif weight_decay != 0:
+            g = g + weight_decay * param
+        exp_avg += (1 - beta1) * (g - exp_avg)
+        exp_avg_sq *= beta2
+        exp_avg_sq += (1 - beta2) * (g * g)
+        second = exp_avg_sq
+        if max_exp_avg_sqs is not None:
+            second = np.maximum(max_exp_avg_sqs[index], exp_avg_sq, out=max_exp_avg_sqs[index])
+        denominator = np.sqrt(second) / math.sqrt(1 - beta2**step) + eps
+        param -= lr / (1 - beta1**step) * (exp_avg / denominator)

@@ -1,3 +1,9 @@
 # C types for casting.py.
+cimport cython
+from tinyrnn.engine.base cimport TensorBase
+from tinyrnn.engine.tape cimport record
+
+@cython.locals(tensor=TensorBase)
 cpdef object array(object x)
+
 cpdef object cast(object x, object dtype)

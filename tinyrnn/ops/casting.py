@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from tinyrnn.dtypes import get_default_dtype
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 
 
 def array(x):
     """The array behind `x`, which is a tensor, or already an array or a number."""
-    return x.array if isinstance(x, TensorBase) else x
+    if isinstance(x, TensorBase):
+        tensor = x  # typed in casting.pxd, so that the attribute is read without a look-up
+        return tensor.array
+    return x
 
 
 def cast(x, dtype):
@@ -21,3 +25,11 @@ def cast(x, dtype):
 
 def cast_backward(node, g, dtype):
     return cast(g, dtype)
+
+
+def floating(x):
+    """`x` with floating-point elements: bools and integers become the default dtype."""
+    data = array(x)
+    if not hasattr(data, "dtype"):
+        raise TypeError(f"expected a tensor, got {type(data).__name__}; convert it with tinyrnn.tensor(...)")
+    return x if data.dtype.kind == "f" else cast(x, get_default_dtype().numpy)

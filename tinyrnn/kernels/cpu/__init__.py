@@ -1,0 +1,40 @@
+"""The CPU kernels: the compiled ones, one module per family, over the reference for everything that is not compiled."""
+
+from __future__ import annotations
+
+import importlib
+import warnings
+
+from tinyrnn._compiled import PURE
+from tinyrnn.kernels import reference
+
+FAMILIES = ("elementwise", "optimizers", "softmax")
+
+
+def kernels_of(module):
+    """{name: function} of a module of kernels."""
+    return {name: kernel for name, kernel in vars(module).items() if callable(kernel) and not name.startswith("_")}
+
+
+def _compose():
+    """The reference's kernels, each replaced by the compiled one where there is one."""
+    kernels = kernels_of(reference)
+    missing = []
+    for family in FAMILIES if not PURE else ():
+        try:
+            compiled = kernels_of(importlib.import_module(f"{__name__}.{family}"))
+        except ImportError:
+            missing.append(family)
+            continue
+        kernels.update({name: compiled[name] for name in kernels.keys() & compiled.keys()})
+    if missing:
+        warnings.warn(
+            f"tinyrnn runs without its compiled kernels ({', '.join(missing)}), on NumPy: install it where there are Cython "
+            f"and a C compiler, or set TINYRNN_PURE=1 to run so silently",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+    return kernels
+
+
+globals().update(_compose())

@@ -1,0 +1,58 @@
+"""Every kernel is declared once, and every backend keeps to it."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+
+import pytest
+
+from tinyrnn import _compiled
+from tinyrnn.kernels import cpu, reference
+from tinyrnn.kernels.interface import Kernels
+
+DECLARED = {name: value for name, value in vars(Kernels).items() if inspect.isfunction(value) and name[0] != "_"}
+REFERENCE = cpu.kernels_of(reference)
+CPU = {name: getattr(cpu, name) for name in REFERENCE}
+
+
+def parameters(kernel):
+    return list(inspect.signature(kernel).parameters)
+
+
+@pytest.mark.parametrize("kernels", [REFERENCE, CPU], ids=["reference", "cpu"])
+def test_same_names(kernels):
+    assert sorted(kernels) == sorted(DECLARED)
+
+
+@pytest.mark.parametrize("name", sorted(DECLARED))
+def test_same_parameters(name):
+    declared = parameters(DECLARED[name])
+    assert declared[0] == "self"
+    assert parameters(REFERENCE[name]) == declared[1:]
+    assert parameters(CPU[name]) == declared[1:]
+
+
+@pytest.mark.parametrize("name", sorted(DECLARED))
+def test_every_kernel_says_what_it_takes_and_gives(name):
+    doc = inspect.getdoc(DECLARED[name])
+    assert doc and len(doc) > 20, f"{name} has no docstring that says shapes and owner"
+
+
+@pytest.mark.parametrize("name", sorted(DECLARED))
+def test_no_kernel_takes_or_gives_a_tensor(name):
+    hints = [str(hint) for hint in DECLARED[name].__annotations__.values()]
+    assert hints and not any("Tensor" in hint for hint in hints), (name, hints)
+
+
+def test_every_backward_has_its_forward():
+    stems = {name.removesuffix("_backward") for name in DECLARED if name.endswith("_backward")}
+    assert not {stem for stem in stems if f"{stem}_forward" not in DECLARED}
+
+
+@pytest.mark.skipif(_compiled.PURE, reason="TINYRNN_PURE=1 leaves the compiled kernels out")
+def test_every_compiled_family_is_used():
+    """A .pyx that nobody loads, or a kernel in one that replaces nothing, would be dead code."""
+    folder = Path(cpu.__file__).parent
+    families = {file.stem for file in folder.glob("*.pyx") if not file.with_suffix(".pxd").exists()}
+    assert set(cpu.FAMILIES) == families

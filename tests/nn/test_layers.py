@@ -1,0 +1,169 @@
+"""Layers against PyTorch: same weights through state_dict, then values and gradients; errors name layer and fix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinyrnn
+from tinyrnn import nn
+
+
+def compare(make, x, integer=False, tolerance=1e-12):
+    """`make(nn)` in both libraries, float64: equal output, dtype, and gradients of the input and all parameters."""
+    torch = pytest.importorskip("torch")
+    theirs = make(torch.nn).double()
+    ours = make(nn).double()
+    ours.load_state_dict(theirs.state_dict())
+    a, b = tinyrnn.tensor(x), torch.tensor(x)
+    if not integer:
+        a, b = a.requires_grad_(), b.requires_grad_()
+    out, expected = ours(a), theirs(b)
+    assert tuple(out.shape) == tuple(expected.shape) and str(out.dtype)[8:] == str(expected.dtype)[6:]
+    np.testing.assert_allclose(out.array, expected.detach().numpy(), rtol=tolerance, atol=tolerance)
+    if not expected.requires_grad:
+        return
+    weights = np.random.default_rng(1).standard_normal(expected.shape)
+    (out * tinyrnn.tensor(weights)).sum().backward()
+    (expected * torch.tensor(weights)).sum().backward()
+    pairs = dict(theirs.named_parameters())
+    for name, p in ours.named_parameters():
+        if pairs[name].grad is None:
+            assert p.grad is None
+        else:
+            np.testing.assert_allclose(p.grad.array, pairs[name].grad.numpy(), rtol=tolerance, atol=tolerance)
+    if not integer:
+        np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=tolerance, atol=tolerance)
+
+
+def normal(*shape):
+    return np.random.default_rng(0).standard_normal(shape) * 2
+
+
+@pytest.mark.parametrize("bias", [True, False])
+@pytest.mark.parametrize("shape", [(4,), (1, 4), (5, 4), (2, 3, 4), (0, 4)])
+def test_linear(shape, bias):
+    compare(lambda nn: nn.Linear(4, 3, bias=bias), normal(*shape))
+
+
+@pytest.mark.parametrize("padding_idx", [None, 0, -2])
+@pytest.mark.parametrize("shape", [(), (6,), (2, 5), (0,)])
+def test_embedding(shape, padding_idx):
+    ids = np.random.default_rng(2).integers(0, 6, shape)
+    compare(lambda nn: nn.Embedding(6, 3, padding_idx), ids, integer=True)
+
+
+def test_embedding_from_pretrained():
+    table = tinyrnn.tensor(normal(5, 3))
+    frozen = nn.Embedding.from_pretrained(table)
+    assert not frozen.weight.requires_grad and np.shares_memory(frozen.weight.array, table.array)
+    trained = nn.Embedding.from_pretrained(table, freeze=False, padding_idx=1)
+    assert trained.weight.requires_grad and trained.padding_idx == 1
+    np.testing.assert_array_equal(frozen(tinyrnn.tensor([4, 0])).array, table.array[[4, 0]])
+
+
+@pytest.mark.parametrize("options", [{}, {"eps": 0.1}, {"bias": False}, {"elementwise_affine": False}])
+@pytest.mark.parametrize("normalized", [4, (4,), (3, 4)])
+def test_layer_norm(normalized, options):
+    def make(nn_):
+        layer = nn_.LayerNorm(normalized, **options)
+        for p in layer.parameters():
+            p.requires_grad_(False).add_(0.5).requires_grad_()
+        return layer
+
+    compare(make, normal(2, 3, 4), tolerance=1e-10)
+
+
+ACTIVATIONS = {
+    "sigmoid": lambda nn: nn.Sigmoid(),
+    "tanh": lambda nn: nn.Tanh(),
+    "relu": lambda nn: nn.ReLU(),
+    "leaky_relu": lambda nn: nn.LeakyReLU(0.2),
+    "elu": lambda nn: nn.ELU(0.7),
+    "gelu": lambda nn: nn.GELU(),
+    "gelu_tanh": lambda nn: nn.GELU(approximate="tanh"),
+    "softplus": lambda nn: nn.Softplus(),
+    "softplus_beta": lambda nn: nn.Softplus(2.0, 1.5),
+    "silu": lambda nn: nn.SiLU(),
+    "softmax": lambda nn: nn.Softmax(dim=-1),
+    "log_softmax": lambda nn: nn.LogSoftmax(dim=0),
+    "log_sigmoid": lambda nn: nn.LogSigmoid(),
+    "hardtanh": lambda nn: nn.Hardtanh(-0.5, 1.5),
+    "flatten": lambda nn: nn.Flatten(),
+    "identity": lambda nn: nn.Identity(3, some="option"),
+}
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_activations(name):
+    compare(ACTIVATIONS[name], normal(4, 3, 2), tolerance=1e-10)
+
+
+@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "SiLU", "Hardtanh"])
+def test_inplace_activations(name):
+    """The result is the input, overwritten, and gradients go through it."""
+    compare(lambda nn: nn.Sequential(nn.Linear(3, 3), getattr(nn, name)(inplace=True)), normal(4, 3), tolerance=1e-10)
+    x = tinyrnn.tensor([-2.0, 3.0])
+    assert getattr(nn, name)(inplace=True)(x) is x
+
+
+def test_a_small_network():
+    def make(nn):
+        return nn.Sequential(nn.Linear(4, 8), nn.LayerNorm(8), nn.Tanh(), nn.Dropout(0.5), nn.Linear(8, 2)).eval()
+
+    compare(make, normal(3, 4), tolerance=1e-10)
+
+
+def test_dropout():
+    tinyrnn.manual_seed(0)
+    layer = nn.Dropout(0.3)
+    x = tinyrnn.ones(200, 200, requires_grad=True)
+    y = layer(x)
+    assert set(np.unique(y.array).round(5)) == {0.0, np.float32(1 / 0.7).round(5)}
+    assert abs((y.array == 0).mean() - 0.3) < 0.02
+    y.sum().backward()
+    np.testing.assert_array_equal(x.grad.array, y.array)
+    assert (layer(x).array != y.array).any()
+    np.testing.assert_array_equal(layer.eval()(x).array, x.array)
+    z = tinyrnn.ones(50)
+    assert nn.Dropout(0.5, inplace=True)(z) is z and (z.array != 1).all()
+    for p in (-0.1, 1.1):
+        with pytest.raises(ValueError, match="between 0 and 1"):
+            nn.Dropout(p)
+
+
+@pytest.mark.parametrize(
+    "layer, x, error, message",
+    [
+        (
+            lambda: nn.Linear(4, 3),
+            lambda: tinyrnn.ones(2, 5),
+            ValueError,
+            "input has 5 features, expected in_features=4",
+        ),
+        (lambda: nn.Linear(4, 3), lambda: tinyrnn.ones(()), ValueError, "single number"),
+        (lambda: nn.Linear(4, 3), lambda: tinyrnn.ones(2, 4).double(), TypeError, "float64, expected .*float32"),
+        (lambda: nn.Linear(4, 3), lambda: [1.0] * 4, TypeError, "list, expected a tensor"),
+        (lambda: nn.Embedding(4, 3), lambda: tinyrnn.tensor([0, 4]), IndexError, "4.*num_embeddings=4"),
+        (lambda: nn.Embedding(4, 3), lambda: tinyrnn.tensor([-1]), IndexError, "-1.*num_embeddings=4"),
+        (lambda: nn.Embedding(4, 3), lambda: tinyrnn.ones(2), RuntimeError, "must be integers.*long"),
+        (lambda: nn.LayerNorm((3, 4)), lambda: tinyrnn.ones(4, 3), ValueError, r"expected normalized_shape=\(3, 4\)"),
+        (lambda: nn.Softmax(), lambda: tinyrnn.ones(4, 3), ValueError, "dim was not given"),
+    ],
+)
+def test_errors_name_the_layer_and_the_fix(layer, x, error, message):
+    model = nn.Sequential(nn.Identity(), layer())
+    with pytest.raises(error, match=message) as caught:
+        model(x())
+    assert str(caught.value).startswith("1: ")
+
+
+def test_constructor_errors():
+    with pytest.raises(ValueError, match="padding_idx=7 must be within num_embeddings=5"):
+        nn.Embedding(5, 3, padding_idx=7)
+    with pytest.raises(ValueError, match="2 dimensions"):
+        nn.Embedding.from_pretrained(tinyrnn.ones(3))
+    with pytest.raises(ValueError, match="greater than"):
+        nn.Hardtanh(1.0, -1.0)
+    with pytest.raises(ValueError, match="expected 'mean', 'sum' or 'none'"):
+        nn.MSELoss(reduction="average")

@@ -1,0 +1,99 @@
+"""Loss modules against PyTorch: values and gradients of input, target dtypes, weights, reductions."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tinyrnn
+from tinyrnn import nn
+
+REDUCTIONS = ["mean", "sum", "none"]
+
+
+def compare(make, x, target, tolerance=1e-11):
+    """`make(nn, tensor)` builds the loss in either library; equal values and input gradients in float64."""
+    torch = pytest.importorskip("torch")
+    a, b = tinyrnn.tensor(x, requires_grad=True), torch.tensor(x, requires_grad=True)
+    out = make(nn, tinyrnn.tensor)(a, tinyrnn.tensor(target))
+    expected = make(torch.nn, torch.tensor)(b, torch.tensor(target))
+    assert tuple(out.shape) == tuple(expected.shape)
+    np.testing.assert_allclose(out.array, expected.detach().numpy(), rtol=tolerance, atol=1e-12)
+    out.sum().backward()
+    expected.sum().backward()
+    np.testing.assert_allclose(a.grad.array, b.grad.numpy(), rtol=tolerance, atol=1e-12)
+
+
+def rng():
+    return np.random.default_rng(0)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(
+    "options", [{}, {"ignore_index": 2}, {"label_smoothing": 0.2}, {"label_smoothing": 0.1, "ignore_index": 0}]
+)
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("shape", [(6, 5), (2, 5, 3), (5,)])
+def test_cross_entropy(shape, weighted, options, reduction):
+    x = rng().standard_normal(shape)
+    target = rng().integers(0, 5, shape[:1] + shape[2:] if len(shape) > 1 else ())
+    if len(shape) == 1 and int(target) == options.get("ignore_index"):
+        target = target + 1
+    weight = rng().random(5)
+    compare(
+        lambda nn, tensor: nn.CrossEntropyLoss(tensor(weight) if weighted else None, reduction=reduction, **options),
+        x,
+        target,
+    )
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_cross_entropy_of_probabilities(reduction):
+    x = rng().standard_normal((4, 5))
+    target = rng().dirichlet(np.ones(5), 4)
+    compare(lambda nn, tensor: nn.CrossEntropyLoss(reduction=reduction, label_smoothing=0.1), x, target)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_nll(weighted, reduction):
+    x, target, weight = rng().standard_normal((6, 5, 2)), rng().integers(0, 5, (6, 2)), rng().random(5)
+    compare(lambda nn, t: nn.NLLLoss(t(weight) if weighted else None, ignore_index=1, reduction=reduction), x, target)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize(
+    "name, options", [("MSELoss", {}), ("L1Loss", {}), ("SmoothL1Loss", {}), ("SmoothL1Loss", {"beta": 0.3})]
+)
+def test_distances(name, options, reduction):
+    x, target = rng().standard_normal((3, 4)), rng().standard_normal((4, 3)).T.copy()
+    compare(lambda nn, t: getattr(nn, name)(reduction=reduction, **options), x, target)
+
+
+@pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])
+@pytest.mark.parametrize("log_target", [False, True])
+def test_kl_div(log_target, reduction):
+    x, target = np.log(rng().dirichlet(np.ones(5), 4)), rng().dirichlet(np.ones(5), 4)
+    target = np.log(target) if log_target else np.where(target < 0.1, 0.0, target)
+    compare(lambda nn, t: nn.KLDivLoss(reduction=reduction, log_target=log_target), x, target)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_binary_cross_entropy(weighted, reduction):
+    x, target, weight = rng().random((4, 3)), rng().random((4, 3)), rng().random(3)
+    x[0, 0], x[1, 1] = 0.0, 1.0
+    compare(
+        lambda nn, t: nn.BCELoss(t(weight) if weighted else None, reduction=reduction), x, target, 1e-8
+    )  # PyTorch's eps is a float32
+    compare(
+        lambda nn, t: nn.BCEWithLogitsLoss(t(weight) if weighted else None, reduction=reduction), x * 60 - 30, target
+    )
+    compare(lambda nn, t: nn.BCEWithLogitsLoss(reduction=reduction, pos_weight=t(weight)), x * 60 - 30, target)
+
+
+def test_weights_are_buffers():
+    weight = tinyrnn.tensor([1.0, 2.0])
+    loss = nn.BCEWithLogitsLoss(weight, pos_weight=weight).double()
+    assert list(loss.state_dict()) == ["weight", "pos_weight"] and loss.weight.dtype is tinyrnn.float64
+    assert nn.CrossEntropyLoss().weight is None and not nn.CrossEntropyLoss().state_dict()

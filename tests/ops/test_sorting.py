@@ -1,0 +1,57 @@
+"""Sorting: equal to PyTorch, NaN and ties included; derivatives of both orders."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from both_sides import OURS, check, check_derivatives, leaf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+X = np.random.default_rng(1).standard_normal((2, 3, 4))
+
+CASES = {
+    "sort": lambda lib, x: x.sort(),
+    "sort dim": lambda lib, x: lib.sort(x, dim=0, descending=True),
+    "sort stable": lambda lib, x: x.sort(dim=1, stable=True),
+    "argsort": lambda lib, x: (x.argsort(), lib.argsort(x, dim=1, descending=True)),
+    "topk": lambda lib, x: x.topk(2),
+    "topk dim": lambda lib, x: lib.topk(x, 3, dim=1, largest=False),
+    "topk all": lambda lib, x: x.topk(4, -1, True, True),
+    "topk none": lambda lib, x: x.topk(0, dim=0),
+    "0-d": lambda lib, x: (*x[0, 0, 0].sort(), *x[0, 0, 0].topk(1), x[0, 0, 0].argsort()),
+    "empty": lambda lib, x: (*x[:, :0].sort(), *x[:, :0].topk(1)),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_equals_pytorch(name):
+    check(CASES[name], X)
+    check(CASES[name], X.astype(np.float32))
+    check(CASES[name], np.random.default_rng(2).permutation(24).reshape(2, 3, 4))
+
+
+@pytest.mark.parametrize("name", ["sort", "sort dim", "topk", "topk dim", "topk all"])
+def test_derivatives(name):
+    check_derivatives(lambda lib, x: CASES[name](lib, x)[0], X)
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.lists(st.sampled_from([0.0, 1.0, 2.0, np.nan, np.inf, -np.inf]), min_size=1, max_size=12), st.booleans())
+def test_stable_order_with_ties_and_nan(values, descending):
+    check(lambda lib, x: x.sort(stable=True, descending=descending), np.array(values), gradients=False)
+    check(lambda lib, x: x.topk(len(values) // 2, largest=descending)[0], np.array(values), gradients=False)
+
+
+def test_results_have_names():
+    values, indices = result = leaf(X).sort()
+    assert result.values is values and result.indices is indices
+    assert type(leaf(X).topk(1)).__name__ == "topk"
+    assert isinstance(OURS.argsort(X), np.ndarray)
+
+
+def test_errors():
+    with pytest.raises(RuntimeError, match="selected index k out of range"):
+        leaf(X).topk(5)
+    with pytest.raises(IndexError, match="Dimension out of range"):
+        leaf(X).sort(3)

@@ -1,0 +1,98 @@
+"""What runs is what was built, and the engine stays small."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+
+import tinyrnn
+from tinyrnn import _compiled
+
+PACKAGE = Path(tinyrnn.__file__).parent
+REQUIRED = os.environ.get("TINYRNN_REQUIRE_EXT") == "1"
+
+IMPORT_ALL = "import tinyrnn, tinyrnn._compiled as c; from tinyrnn.kernels import cpu, dispatch; import tinyrnn.tensor; "
+
+
+def test_the_engine_is_at_most_600_lines():
+    lines = {file.name: len(file.read_text().splitlines()) for file in (PACKAGE / "engine").glob("*.py")}
+    assert len(lines) > 1 and sum(lines.values()) <= 600, lines
+
+
+def test_every_part_of_the_hot_path_can_be_compiled():
+    names = set(_compiled.extensions())
+    assert {"tinyrnn.engine.base", "tinyrnn.engine.tape", "tinyrnn.engine.backward"} <= names
+    assert {"tinyrnn.kernels.dispatch", "tinyrnn.ops.arithmetic", "tinyrnn.kernels.cpu.optimizers"} <= names
+
+
+@pytest.mark.skipif(not REQUIRED, reason="TINYRNN_REQUIRE_EXT=1 is not set")
+def test_what_runs_is_compiled_and_fresh(run_python):
+    assert set(_compiled.extensions().values()) == {"compiled"}
+    done = run_python(IMPORT_ALL + "r = c.running(); print(len(r), all(r.values()))", TINYRNN_PURE="0")
+    count, every = done.stdout.split()
+    assert int(count) >= 8 and every == "True", done.stderr
+
+
+def test_pure_runs_the_plain_files(run_python):
+    done = run_python(IMPORT_ALL + "r = c.running(); print(len(r), any(r.values()))", TINYRNN_PURE="1")
+    count, some = done.stdout.split()
+    assert int(count) >= 7 and some == "False", done.stderr
+    assert not done.stderr
+
+
+@pytest.fixture
+def copied(tmp_path, monkeypatch):
+    """A copy of the package without its extensions, as `_compiled` sees it."""
+    copy = tmp_path / "tinyrnn"
+    shutil.copytree(PACKAGE, copy, ignore=shutil.ignore_patterns("*.so", "*.pyd", "*.c", "__pycache__", "_build.json"))
+    monkeypatch.setattr(_compiled, "PACKAGE", copy)
+    return copy
+
+
+def test_without_extensions_all_are_missing(copied):
+    assert set(_compiled.extensions().values()) == {"missing"}
+    with pytest.raises(ImportError, match=r"tinyrnn\.engine\.tape \(missing\)"):
+        _compiled._require()
+
+
+@pytest.mark.skipif(not REQUIRED, reason="TINYRNN_REQUIRE_EXT=1 is not set")
+def test_a_changed_source_makes_its_extensions_stale(copied, monkeypatch):
+    shutil.copytree(PACKAGE, copied, dirs_exist_ok=True)
+    assert set(_compiled.extensions().values()) == {"compiled"}
+    with open(copied / "engine" / "tape.pxd", "a") as file:
+        file.write("# changed\n")
+    states = _compiled.extensions()
+    assert states["tinyrnn.engine.tape"] == states["tinyrnn.engine.backward"] == "stale"
+    assert states["tinyrnn.engine.base"] == "compiled"
+    with pytest.raises(ImportError, match=r"tinyrnn\.engine\.tape \(stale\)"):
+        _compiled._require()
+
+
+def test_a_missing_extension_stops_the_import_when_it_is_required(copied, run_python):
+    done = run_python("import tinyrnn", TINYRNN_REQUIRE_EXT="1", PYTHONPATH=str(copied.parent))
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[-1].startswith("ImportError: TINYRNN_REQUIRE_EXT=1 is set")
+
+
+def test_without_extensions_the_package_says_so_once_and_works(copied, run_python):
+    code = (
+        "from tinyrnn.tensor import Tensor\nimport numpy as np\n"
+        "x = Tensor(np.ones(3), True)\n(x * x).backward(Tensor(np.ones(3)))\nprint(x.grad.array.tolist())"
+    )
+    done = run_python(code, TINYRNN_REQUIRE_EXT="0", TINYRNN_PURE="0", PYTHONPATH=str(copied.parent))
+    assert done.stdout == "[2.0, 2.0, 2.0]\n", done.stderr
+    assert done.stderr.count("runs without its compiled kernels") == 1
+
+
+def test_the_plain_files_are_found_by_no_accident():
+    """The finder answers for this package only, and never with an extension."""
+    find = _compiled.SourceFinder.find_spec
+    assert find("numpy") is None
+    assert find("tinyrnn.engine.tape", [str(PACKAGE / "engine")]).origin.endswith("tape.py")
+    with pytest.raises(ModuleNotFoundError, match="TINYRNN_PURE"):
+        find("tinyrnn.kernels.cpu.optimizers", [str(PACKAGE / "kernels" / "cpu")])
+    assert sys.meta_path.count(_compiled.SourceFinder) == _compiled.PURE

@@ -1,0 +1,81 @@
+"""The public namespace: complete, PyTorch's where it has the name, lazy, and helpful about what is missing."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+import tinyrnn
+
+OUR_OWN = {"show_config", "tape", "seq2seq", "training"}  # names that PyTorch does not have at its top
+
+
+@pytest.mark.parametrize("name", tinyrnn.__all__)
+def test_every_listed_name_exists(name):
+    assert hasattr(tinyrnn, name)
+
+
+def test_names_are_pytorchs():
+    torch = pytest.importorskip("torch")
+    assert not [name for name in tinyrnn.__all__ if name not in OUR_OWN and not hasattr(torch, name)]
+    assert len(set(tinyrnn.__all__)) == len(tinyrnn.__all__)
+
+
+def test_nothing_public_is_unlisted():
+    import types
+
+    public = {name for name, value in vars(tinyrnn).items() if not name.startswith("_") and not isinstance(value, types.ModuleType)}
+    assert public - {"annotations"} == set(tinyrnn.__all__) & public
+
+
+def test_unknown_names_are_answered_with_the_nearest():
+    with pytest.raises(AttributeError, match=r"has no 'tensro'.*nearest.*tensor"):
+        tinyrnn.tensro
+    with pytest.raises(AttributeError, match=r"has no 'fft'.*subset of PyTorch"):
+        tinyrnn.fft
+    assert not hasattr(tinyrnn, "__wrapped__") and getattr(tinyrnn, "jit", None) is None
+    with pytest.raises(ImportError):
+        from tinyrnn import quantization  # noqa: F401
+
+
+def test_functions_are_not_hidden_by_modules_of_their_name(run_python):
+    code = "import tinyrnn, tinyrnn.tensor\nfrom tinyrnn.tensor import Tensor\nprint(tinyrnn.tensor([1]).tolist())"
+    done = run_python(code)
+    assert done.stdout.strip() == "[1]", done.stderr
+
+
+def test_parts_load_when_asked_for(run_python):
+    code = """
+import json, sys, tinyrnn
+parts = lambda: sorted({name.split(".")[1] for name in sys.modules if name.startswith("tinyrnn.")})
+before = parts()
+tinyrnn.nn.Linear
+import tinyrnn.optim as optim
+print(json.dumps([before, parts()]))
+"""
+    done = run_python(code)
+    before, after = json.loads(done.stdout or "[[], []]")
+    assert not {"nn", "optim", "training", "seq2seq", "cuda", "cli"} & set(before), done.stderr
+    assert {"nn", "optim"} <= set(after)
+
+
+def test_dir_and_config():
+    assert {"nn", "tensor", "float32"} <= set(dir(tinyrnn))
+    shown = tinyrnn.show_config()
+    for word in ("engine", "CPU kernels", "float32", "numpy", tinyrnn.__version__):
+        assert word in shown
+    assert "uncompiled" in shown or "compiled" in shown
+
+
+def test_config_says_when_the_plain_files_run(run_python):
+    done = run_python("import tinyrnn; print(tinyrnn.show_config())", TINYRNN_PURE="1")
+    engine = next(line for line in done.stdout.splitlines() if line.startswith("engine"))
+    assert "uncompiled" in engine, done.stderr
+
+
+def test_constants():
+    import math
+
+    assert (tinyrnn.pi, tinyrnn.e, tinyrnn.inf) == (math.pi, math.e, math.inf) and tinyrnn.nan != tinyrnn.nan
+    assert tinyrnn.newaxis is None and tinyrnn.__version__ == "0.1.0"

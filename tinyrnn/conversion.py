@@ -1,0 +1,313 @@
+"""What a tensor says about itself, and how it becomes something else: dtypes, Python numbers, NumPy arrays."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+import numpy as np
+
+from tinyrnn import creation, devices, dtypes
+from tinyrnn.engine.base import TensorBase, version_of, wrap
+from tinyrnn.engine.tape import requires_grad
+from tinyrnn.ops.casting import cast
+from tinyrnn.size import Size
+
+# ---- shape and dtype ----
+
+
+def size(self, dim: int | None = None) -> Any:
+    """The shape, or the size of one dimension."""
+    return Size(self.array.shape) if dim is None else self.array.shape[_dimension(self, dim)]
+
+
+def stride(self, dim: int | None = None) -> Any:
+    """Steps from one element to the next along every dimension, or one, counted in elements."""
+    steps = tuple([step // self.array.itemsize for step in self.array.strides])
+    return steps if dim is None else steps[_dimension(self, dim)]
+
+
+def _dimension(self, dim: int) -> int:
+    ndim = self.array.ndim
+    low, high = (-ndim, ndim - 1) if ndim else (-1, 0)
+    if ndim == 0 or not low <= dim <= high:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{low}, {high}], but got {dim})")
+    return dim % ndim
+
+
+def dim(self) -> int:
+    """The number of dimensions."""
+    return self.array.ndim
+
+
+def numel(input) -> int:
+    """The number of elements."""
+    return int(input.array.size)
+
+
+def element_size(self) -> int:
+    """Bytes of one element."""
+    return self.array.itemsize
+
+
+def is_floating_point(input) -> bool:
+    """Whether the dtype is float16, float32 or float64."""
+    return input.array.dtype.kind == "f"
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether `obj` is a tensor."""
+    return isinstance(obj, TensorBase)
+
+
+# ---- to Python ----
+
+
+def item(self) -> Any:
+    """The only element as a Python number."""
+    if self.array.size != 1:
+        raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
+    return self.array.item()
+
+
+def tolist(self) -> Any:
+    """Nested lists of Python numbers; a number for a 0-d tensor."""
+    return self.array.tolist()
+
+
+def truth(self) -> bool:
+    if self.array.size != 1:
+        number = "no values" if self.array.size == 0 else "more than one value"
+        raise RuntimeError(f"Boolean value of Tensor with {number} is ambiguous; use .any() or .all()")
+    return bool(self.array.item())
+
+
+def _only(self) -> Any:
+    if self.array.size != 1:
+        raise ValueError(f"only one element tensors can be converted to Python scalars, this one has shape {self.array.shape}")
+    return self.array.item()
+
+
+def to_float(self) -> float:
+    return float(_only(self))
+
+
+def to_int(self) -> int:
+    return int(_only(self))
+
+
+def to_index(self) -> int:
+    if self.array.size != 1 or self.array.dtype.kind == "f":
+        raise TypeError("only integer tensors of a single element can be converted to an index")
+    return int(self.array.item())
+
+
+def formatted(self, spec: str) -> str:
+    return format(self.array.item(), spec) if self.array.ndim == 0 else object.__format__(self, spec)
+
+
+# ---- to NumPy and DLPack ----
+
+
+def numpy(self, *, force: bool = False) -> np.ndarray:
+    """The array, sharing memory with the tensor; with `force`, also of a tensor that requires a gradient."""
+    if not force and requires_grad(self):
+        raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    return self.array
+
+
+def to_array(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+    """NumPy's protocol: ``np.asarray(tensor)``."""
+    return np.asarray(numpy(self), dtype=dtype, copy=copy)
+
+
+def wrap_array(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    """NumPy's protocol: ``np.exp(tensor)`` is a tensor (without history)."""
+    return wrap(np.asarray(array))
+
+
+def to_dlpack(self, **options: Any) -> Any:
+    """The DLPack capsule of the tensor's memory."""
+    if requires_grad(self):
+        raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    return self.array.__dlpack__(**options)
+
+
+def dlpack_device(self) -> tuple[int, int]:
+    """DLPack's numbers for the device."""
+    return self.array.__dlpack_device__()
+
+
+# ---- to other dtypes and devices ----
+
+
+def to(self, *args: Any, **kwargs: Any) -> Any:
+    """``to(dtype)``, ``to(device, dtype)`` or ``to(other)``: the same tensor if nothing changes, else a recorded copy.
+
+    Parameters
+    ----------
+    dtype, device : what to change.
+    other : a tensor whose dtype and device are taken.
+    non_blocking : allowed, because programs pass it; a copy on the CPU is done when the call returns.
+    copy : copy even if nothing changes.
+    """
+    dtype, copy = _destination(args, kwargs)
+    result = self if dtype is None else cast(self, dtype.numpy)
+    return self.clone() if copy and result is self else result
+
+
+def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bool]:
+    """The dtype (or None) and whether to copy, from the forms that `to` takes."""
+    names = ("dtype", "device", "other", "non_blocking", "copy")
+    unknown = [name for name in kwargs if name not in names]
+    if unknown:
+        raise TypeError(f"to() got an unexpected keyword argument {unknown[0]!r}; it takes {', '.join(names)}")
+    given = dict(kwargs)
+    flags = []
+    for value in args:
+        if isinstance(value, bool):
+            flags.append(value)
+        elif isinstance(value, TensorBase):
+            given["other"] = value
+        elif isinstance(value, (str, devices.device)):
+            given["device"] = value
+        elif value is not None:
+            given["dtype"] = value
+    given.update(zip(("non_blocking", "copy"), flags))
+    other = given.get("other")
+    if other is not None:
+        given.setdefault("dtype", dtypes.of_array(other.array))
+        given.setdefault("device", devices.of_array(other.array))
+    if given.get("device") is not None:
+        devices.available(given["device"])
+    dtype = given.get("dtype")
+    return (None if dtype is None else dtypes.as_dtype(dtype)), bool(given.get("copy", False))
+
+
+def type_(self, dtype: Any = None) -> Any:
+    """``type(dtype)`` converts; ``type()`` names the type as PyTorch does, e.g. ``"torch.FloatTensor"``."""
+    found = dtypes.of_array(self.array)
+    names = {dtypes.float64: "Double", dtypes.float32: "Float", dtypes.float16: "Half", dtypes.uint8: "Byte",
+             dtypes.int8: "Char", dtypes.int16: "Short", dtypes.int32: "Int", dtypes.int64: "Long", dtypes.bool_: "Bool"}  # fmt: skip
+    if dtype is None:
+        return f"torch.{names[found]}Tensor"
+    if isinstance(dtype, str):
+        for each, name in names.items():
+            if dtype == f"torch.{name}Tensor":
+                return to(self, each)
+        raise ValueError(f"invalid type: {dtype!r}; expected a dtype such as tinyrnn.float32")
+    return to(self, dtype)
+
+
+def type_as(self, other: Any) -> Any:
+    """The tensor in the dtype of another."""
+    return to(self, dtypes.of_array(other.array))
+
+
+def float_(self):
+    """In float32."""
+    return cast(self, dtypes.float32.numpy)
+
+
+def double(self):
+    """In float64."""
+    return cast(self, dtypes.float64.numpy)
+
+
+def half(self):
+    """In float16."""
+    return cast(self, dtypes.float16.numpy)
+
+
+def long(self):
+    """In int64."""
+    return cast(self, dtypes.int64.numpy)
+
+
+def int_(self):
+    """In int32."""
+    return cast(self, dtypes.int32.numpy)
+
+
+def short(self):
+    """In int16."""
+    return cast(self, dtypes.int16.numpy)
+
+
+def bool_(self):
+    """In bool: whether an element is not 0."""
+    return cast(self, dtypes.bool_.numpy)
+
+
+def byte(self):
+    """In uint8."""
+    return cast(self, dtypes.uint8.numpy)
+
+
+def cpu(self):
+    """In main memory: the same tensor."""
+    return self
+
+
+def cuda(self, device: Any = None):
+    """On a GPU; an error that says what is missing."""
+    devices.available("cuda" if device is None else device if not isinstance(device, int) else f"cuda:{device}")
+    raise RuntimeError(f"cuda(): {device!r} is not a GPU")
+
+
+# ---- tensors like this one ----
+
+
+def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False):
+    """``tinyrnn.tensor(data)`` in this tensor's dtype."""
+    return creation.tensor(data, dtype=dtype or dtypes.of_array(self.array), device=device, requires_grad=requires_grad)
+
+
+def _new(function):
+    def method(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False):
+        dtype = dtypes.of_array(self.array) if dtype is None else dtype
+        return function(*size, dtype=dtype, device=device, requires_grad=requires_grad)
+
+    method.__name__ = method.__qualname__ = f"new_{function.__name__}"
+    method.__doc__ = f"``tinyrnn.{function.__name__}`` in this tensor's dtype."
+    return method
+
+
+new_zeros, new_ones, new_empty, new_full = map(_new, (creation.zeros, creation.ones, creation.empty, creation.full))
+
+
+# ---- the same memory without history ----
+
+
+def detach(self):
+    """A tensor of the same memory that requires no gradient; writing to one is a write to both."""
+    result = wrap(self.array)
+    result.version = version_of(self)
+    return result
+
+
+def replace_data(self, value: Any) -> None:
+    """``p.data = value``: the tensor takes the memory of another and keeps its place on the tape."""
+    if not isinstance(value, TensorBase):
+        raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+    self.array = value.array
+    self.version = version_of(value)
+
+
+def deep_copy(self, memo: dict[int, Any]) -> Any:
+    """A leaf with a copy of the numbers and of ``.grad``; keeps the class and ``requires_grad``."""
+    if id(self) in memo:
+        return memo[id(self)]
+    if self.node is not None:
+        raise RuntimeError(
+            "Only Tensors created explicitly by the user (graph leaves) support the deepcopy protocol at the moment: "
+            "use tensor.detach().clone()"
+        )
+    result = self.__class__.__new__(self.__class__)
+    memo[id(self)] = result
+    TensorBase.__init__(result, self.array.copy(), self.tracked)
+    result.grad = copy.deepcopy(self.grad, memo)
+    for name, value in getattr(self, "__dict__", {}).items():
+        if name not in vars(result):
+            vars(result)[name] = copy.deepcopy(value, memo)
+    return result

@@ -1,0 +1,324 @@
+"""Making tensors: from Python and NumPy data, and filled with something."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any
+
+import numpy as np
+
+from tinyrnn import dtypes
+from tinyrnn.devices import available
+from tinyrnn.dtypes import dtype as Dtype
+from tinyrnn.engine.base import TensorBase, wrap
+
+_NUMBERS = (bool, int, float)
+
+
+def new(array: Any, requires_grad: bool = False) -> Any:
+    """A tensor around an array that nobody else holds."""
+    result = wrap(array)
+    if requires_grad:
+        if array.dtype.kind != "f":
+            raise RuntimeError(f"Only Tensors of floating point dtype can require gradients, got {dtypes.of_array(array)}")
+        result.tracked = True
+    return result
+
+
+# ---- from data ----
+
+
+def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A new tensor with a copy of `data`: a number, a NumPy array, a tensor, or nested sequences of these.
+
+    Python floats become the default dtype, ints int64, bools bool; arrays, tensors and NumPy scalars keep their dtype.
+
+    Raises
+    ------
+    ValueError
+        If nested sequences have different lengths.
+    TypeError, RuntimeError
+        If the data is no number, or too large for the dtype.
+    """
+    _check_device(device)
+    if isinstance(data, TensorBase):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() rather than "
+            "tinyrnn.tensor(sourceTensor).",
+            UserWarning,
+            stacklevel=2,
+        )
+    return new(array_from(data, dtype, True), requires_grad)
+
+
+def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
+    """`data` as a tensor; shares memory with an array, and is the same tensor, where dtype and device allow it."""
+    _check_device(device)
+    if isinstance(data, TensorBase):
+        return data if dtype is None else data.to(dtype)  # type: ignore[attr-defined]
+    return new(array_from(data, dtype, False))
+
+
+def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Any:
+    """`obj` as a tensor: with its memory if it can be shared, or always (``copy=False``) or never (``copy=True``)."""
+    _check_device(device)
+    source = obj.detach() if isinstance(obj, TensorBase) else obj  # type: ignore[attr-defined]
+    array = array_from(source, dtype, bool(copy))
+    shares = isinstance(source, (np.ndarray, TensorBase)) and np.may_share_memory(array, getattr(source, "array", source))
+    if copy is False and not shares:
+        raise ValueError("asarray: copy=False, but this object or dtype cannot be had without a copy")
+    return new(array, requires_grad)
+
+
+def from_numpy(ndarray: np.ndarray) -> Any:
+    """A tensor that shares the memory of a NumPy array: writing to one changes the other."""
+    if not isinstance(ndarray, np.ndarray):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    dtypes.of_array(ndarray)
+    if not ndarray.dtype.isnative:
+        raise ValueError(
+            f"from_numpy: the array has bytes in foreign order ({ndarray.dtype.str}); pass "
+            f"array.astype(array.dtype.newbyteorder('='))"
+        )
+    if not ndarray.flags.writeable:
+        warnings.warn(
+            "The given NumPy array is not writable; the tensor shares its memory, and writing to it will fail. "
+            "Copy the array to be able to write.",
+            UserWarning,
+            stacklevel=2,
+        )
+    return wrap(ndarray.view(np.ndarray))
+
+
+def from_dlpack(ext_tensor: Any) -> Any:
+    """A tensor that shares the memory of anything that speaks DLPack (``__dlpack__``), such as a PyTorch tensor."""
+    array = np.from_dlpack(ext_tensor)
+    dtypes.of_array(array)
+    return wrap(array)
+
+
+def array_from(data: Any, dtype: Any, copy: bool) -> np.ndarray:
+    """An array of `data`, with PyTorch's idea of its dtype; a copy if asked for or needed."""
+    wanted = None if dtype is None else dtypes.as_dtype(dtype)
+    if isinstance(data, TensorBase):
+        data = data.array
+    if isinstance(data, np.ndarray):
+        found = wanted or dtypes.of_array(data)
+        return np.array(data, dtype=found.numpy, copy=True if copy else None, subok=False)
+    if hasattr(data, "__array__") and not isinstance(data, np.generic):
+        return array_from(np.asarray(data), dtype, copy)
+    types = _types_in(data)
+    if not types.issubset(_NUMBERS):
+        data = _arrays_in(data)
+    if wanted is None:
+        wanted = _inferred(types, data)
+    try:
+        plain = np.array(data)
+        if plain.dtype == object or not types.issubset(_NUMBERS):
+            return np.array(data, wanted.numpy)
+        if wanted.numpy.kind in "iu" and plain.size and plain.dtype.kind in "iu":
+            _check_range(plain, wanted)
+        return plain.astype(wanted.numpy)
+    except OverflowError:
+        raise RuntimeError(f"tensor: a number is too large for {wanted}") from None
+    except ValueError:
+        _find_ragged(data)
+        raise
+
+
+def _check_range(array: np.ndarray, dtype: Dtype) -> None:
+    limits = np.iinfo(dtype.numpy)  # type: ignore[type-var]
+    if array.max() > limits.max or array.min() < limits.min:
+        worst = array.max() if array.max() > limits.max else array.min()
+        raise RuntimeError(f"value {worst} cannot be converted to type {dtype.name} without overflow")
+
+
+def _types_in(data: Any, depth: int = 0) -> set[type]:
+    """The types of the numbers in nested sequences."""
+    if isinstance(data, (list, tuple, range)):
+        if depth == 64:
+            raise ValueError("tensor: the sequences are nested more than 64 deep (or contain themselves)")
+        types = set(map(type, data))
+        if not types.isdisjoint((list, tuple, range)) or any(issubclass(t, (list, tuple)) for t in types):
+            return set().union(*[_types_in(item, depth + 1) for item in data])
+    else:
+        types = {type(data)}
+    for each in types:
+        if each not in _NUMBERS and not issubclass(each, (np.generic, np.ndarray, TensorBase, *_NUMBERS)):
+            raise TypeError(f"tensor: expected numbers, or sequences or arrays of numbers, got {each.__name__}")
+    return types
+
+
+def _arrays_in(data: Any) -> Any:
+    """Nested sequences with arrays in place of tensors."""
+    if isinstance(data, (list, tuple)):
+        return [_arrays_in(item) for item in data]
+    return data.array if isinstance(data, TensorBase) else data
+
+
+def _inferred(types: set[type], data: Any) -> Dtype:
+    if float in types and types.issubset(_NUMBERS):
+        return dtypes.get_default_dtype()
+    if not types:
+        return dtypes.get_default_dtype()
+    found = dtypes.bool_
+    for each in _leaves(data) if not types.issubset(_NUMBERS) else types:
+        if isinstance(each, (np.ndarray, np.generic)):
+            one = dtypes.of_array(each)
+        else:
+            kind = each if isinstance(each, type) else type(each)
+            one = dtypes.bool_ if kind is bool else dtypes.int64 if issubclass(kind, int) else dtypes.get_default_dtype()
+        found = dtypes.promote_types(found, one)
+    return found
+
+
+def _leaves(data: Any) -> Any:
+    if isinstance(data, (list, tuple, range)):
+        for item in data:
+            yield from _leaves(item)
+    else:
+        yield data
+
+
+def _find_ragged(data: Any, dim: int = 1) -> None:
+    """Say where nested sequences differ in length."""
+    if not isinstance(data, (list, tuple)) or not data:
+        return
+    lengths = [len(item) if isinstance(item, (list, tuple, range)) else None for item in data]
+    for number, length in enumerate(lengths):
+        if length != lengths[0]:
+            got, expected = ["a number" if n is None else f"length {n}" for n in (length, lengths[0])]
+            raise ValueError(
+                f"expected sequence of {expected} at dim {dim} (got {got}, at position {number}): pad the rows to one length"
+            ) from None
+    for item in data:
+        _find_ragged(item, dim + 1)
+
+
+# ---- filled with something ----
+
+
+def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+    """The shape from sizes given one by one or as one sequence."""
+    if len(size) == 1 and isinstance(size[0], (tuple, list)):
+        size = tuple(size[0])
+    try:
+        shape = tuple([n.__index__() for n in size])
+    except (AttributeError, TypeError):
+        raise TypeError(f"{name}(): the size must be ints, or one tuple or list of ints, got {size!r}") from None
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"{name}: Dimension size must be non-negative, got {shape}")
+    return shape
+
+
+def _check_device(device: Any) -> None:
+    if device is not None:
+        available(device)
+
+
+def _numpy_dtype(dtype: Any) -> np.dtype:
+    return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).numpy
+
+
+def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A tensor of zeros; sizes one by one or as one tuple."""
+    _check_device(device)
+    return new(np.zeros(_sized("zeros", size), _numpy_dtype(dtype)), requires_grad)
+
+
+def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A tensor of ones; sizes one by one or as one tuple."""
+    _check_device(device)
+    return new(np.ones(_sized("ones", size), _numpy_dtype(dtype)), requires_grad)
+
+
+def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A tensor whose elements are whatever was in memory; sizes one by one or as one tuple."""
+    _check_device(device)
+    return new(np.empty(_sized("empty", size), _numpy_dtype(dtype)), requires_grad)
+
+
+def _sized(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+    if not size:
+        raise TypeError(f"{name}() missing 1 required positional argument: 'size' (for a 0-d tensor pass an empty tuple)")
+    return shape_of(name, size)
+
+
+def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """A tensor of one number; its dtype follows the number unless given."""
+    _check_device(device)
+    value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value  # type: ignore[attr-defined]
+    found = dtypes.result_type(value) if dtype is None else dtypes.as_dtype(dtype)
+    return new(np.full(shape_of("full", (size,)), value, found.numpy), requires_grad)
+
+
+def arange(
+    start: Any = 0, end: Any = None, step: Any = 1, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """``start, start + step, ...`` up to `end`, which is not included: ``ceil((end - start) / step)`` numbers.
+
+    int64 if all three are integers, else the default dtype.
+    """
+    _check_device(device)
+    if end is None:
+        start, end = 0, start
+    start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if not all(math.isfinite(x) for x in (start, end, step)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    if (end - start) * step < 0:
+        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: arange({start}, {end}, {step})")
+    floating = any(isinstance(x, float) for x in (start, end, step))
+    found = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype() if floating else dtypes.int64
+    count = math.ceil((end - start) / step) if floating else -((start - end) // step)
+    numbers = np.arange(count, dtype=np.float64 if floating else np.int64) * step + start
+    return new(numbers.astype(found.numpy), requires_grad)
+
+
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Any:
+    """`steps` numbers at equal distances from `start` to `end`, both included."""
+    _check_device(device)
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    start, end = (x.item() if hasattr(x, "item") else x for x in (start, end))
+    return new(np.linspace(start, end, steps).astype(_numpy_dtype(dtype)), requires_grad)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """An (n, m) matrix with ones on the diagonal; m is n by default."""
+    _check_device(device)
+    rows, columns = shape_of("eye", (n, n if m is None else m))
+    return new(np.eye(rows, columns, dtype=_numpy_dtype(dtype)), requires_grad)
+
+
+def _like(function: Any, input: Any, dtype: Any, device: Any, requires_grad: bool, *arguments: Any) -> Any:
+    """A new array of the shape and the array type of `input`."""
+    _check_device(device)
+    array = input.array if isinstance(input, TensorBase) else input
+    found = array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
+    return new(function(array, *arguments, dtype=found), requires_grad)
+
+
+def zeros_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Zeros of the shape, dtype and device of `input`."""
+    return _like(np.zeros_like, input, dtype, device, requires_grad)
+
+
+def ones_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """Ones of the shape, dtype and device of `input`."""
+    return _like(np.ones_like, input, dtype, device, requires_grad)
+
+
+def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """An uninitialised tensor of the shape, dtype and device of `input`."""
+    return _like(np.empty_like, input, dtype, device, requires_grad)
+
+
+def full_like(input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+    """One number in the shape, dtype and device of `input`."""
+    value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value  # type: ignore[attr-defined]
+    return _like(np.full_like, input, dtype, device, requires_grad, value)

@@ -1,0 +1,26 @@
+"""Stands in for ``cython`` where Cython is not installed and the engine runs as plain Python: the decorators do nothing."""
+
+from __future__ import annotations
+
+import operator
+import sys
+
+
+def _unchanged(cls):
+    return cls
+
+
+def freelist(size):
+    return _unchanged
+
+
+compiled = False
+trashcan = freelist
+cclass = final = _unchanged
+
+
+# Likewise for cframe.pxd.
+innermost_frame = sys._getframe
+frame_code = operator.attrgetter("f_code")
+frame_instruction = operator.attrgetter("f_lasti")
+code_file = operator.attrgetter("co_filename")

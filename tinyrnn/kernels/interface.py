@@ -1,0 +1,223 @@
+"""The kernels: every signature once, with shapes, dtypes, and who owns the output.
+
+A backend is anything with these functions as attributes; dispatch.py finds the one for an array's type. For all of them:
+
+- Arrays of one call have the same array type, and float arrays the same dtype, unless the docstring says otherwise. Any float
+  dtype, shape and layout is allowed; a backend may be fast only for some.
+- Arguments are only read. Results are new arrays, owned by the caller, that share no memory with an argument. Functions that
+  write in place say so, and return None.
+- ``<op>_backward`` takes the gradient of the output of ``<op>_forward``, of its shape, and gives those of the inputs.
+- Overflow, division by zero and NaN pass through as IEEE 754 has them, without a warning.
+
+Letters: T time, B batch, C classes, E embedding, F features, H hidden, V vocabulary; "..." any dimensions.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+Array = Any  # of NumPy, CuPy, ...: whatever the backend computes with
+
+
+class Kernels(Protocol):
+    # ---- arithmetic ----
+
+    def add_forward(self, a: Array, b: Array) -> Array:
+        """Elementwise a + b. `a` and `b`: any shape that NumPy broadcasts, any dtype; `b` may be a number."""
+
+    def sub_forward(self, a: Array, b: Array) -> Array:
+        """Elementwise a - b; operands as for `add_forward`."""
+
+    def mul_forward(self, a: Array, b: Array) -> Array:
+        """Elementwise a * b; operands as for `add_forward`."""
+
+    def div_forward(self, a: Array, b: Array) -> Array:
+        """Elementwise a / b, true division; operands as for `add_forward`."""
+
+    def pow_forward(self, a: Array, b: Array) -> Array:
+        """Elementwise a ** b; operands as for `add_forward`."""
+
+    # ---- products ----
+
+    def matmul_forward(self, a: Array, b: Array) -> Array:
+        """Matrix product a @ b, as NumPy's: (..., n, k) and (..., k, m) give (..., n, m), with broadcast batch dimensions."""
+
+    # ---- activations: elementwise, any shape, the output has shape and dtype of x ----
+
+    def tanh_forward(self, x: Array) -> Array:
+        """Hyperbolic tangent of each element."""
+
+    def tanh_backward(self, grad: Array, y: Array) -> Array:
+        """Gives grad (1 - y^2), where y is the output of `tanh_forward`."""
+
+    def sigmoid_forward(self, x: Array) -> Array:
+        """1 / (1 + exp(-x)) of each element; never overflows."""
+
+    def sigmoid_backward(self, grad: Array, y: Array) -> Array:
+        """Gives grad y (1 - y), where y is the output of `sigmoid_forward`."""
+
+    def relu_forward(self, x: Array) -> Array:
+        """max(x, 0) of each element; NaN stays NaN."""
+
+    def relu_backward(self, grad: Array, y: Array) -> Array:
+        """Gives grad where y > 0 or is NaN, else 0; y is the output of `relu_forward`."""
+
+    def softplus_forward(self, x: Array, beta: float, threshold: float) -> Array:
+        """log(1 + exp(beta x)) / beta of each element; x itself where beta x > threshold."""
+
+    def softplus_backward(self, grad: Array, x: Array, beta: float, threshold: float) -> Array:
+        """Gives grad sigmoid(beta x), and grad itself where beta x > threshold."""
+
+    def silu_forward(self, x: Array) -> Array:
+        """x sigmoid(x) of each element."""
+
+    def silu_backward(self, grad: Array, x: Array) -> Array:
+        """The gradient of `silu_forward` for its input x."""
+
+    def gelu_forward(self, x: Array, approximate: str) -> Array:
+        """x Phi(x) of each element, Phi the normal distribution function: exact ("none") or by tanh ("tanh")."""
+
+    def gelu_backward(self, grad: Array, x: Array, approximate: str) -> Array:
+        """The gradient of `gelu_forward` for its input x."""
+
+    def erf_forward(self, x: Array) -> Array:
+        """The error function of each element."""
+
+    # ---- recurrent cells ----
+    # One step of one layer, pointwise. gates_x = x W_ih^T + b_ih and gates_h = h W_hh^T + b_hh, both (B, G H), with the gates
+    # side by side: LSTM i, f, g, o; GRU r, z, n. States are (B, H). "..." may stand for B.
+
+    def rnn_cell_forward(self, gates_x: Array, gates_h: Array, nonlinearity: str) -> Array:
+        """The new h, (B, H): tanh or ReLU ("tanh", "relu") of gates_x + gates_h, both (B, H)."""
+
+    def rnn_cell_backward(self, grad_h: Array, h: Array, nonlinearity: str) -> Array:
+        """The gradient, (B, H), of gates_x, which is also that of gates_h; h is the output of `rnn_cell_forward`."""
+
+    def lstm_cell_forward(self, gates_x: Array, gates_h: Array, c: Array) -> tuple[Array, Array, Array]:
+        """(new h, new c, gates): (B, H), (B, H) and the activated i, f, g, o, (B, 4 H), which backward needs."""
+
+    def lstm_cell_backward(
+        self, grad_h: Array, grad_c: Array, c: Array, new_c: Array, gates: Array
+    ) -> tuple[Array, Array]:
+        """(gradient of gates_x and also of gates_h, (B, 4 H); gradient of c, (B, H)).
+
+        `grad_h` and `grad_c` are the gradients of the new h and the new c.
+        """
+
+    def gru_cell_forward(self, gates_x: Array, gates_h: Array, h: Array) -> tuple[Array, Array]:
+        """(new h, gates): (B, H), and the activated r, z, n with the n part of gates_h, (B, 4 H), which backward needs."""
+
+    def gru_cell_backward(self, grad_h: Array, h: Array, gates: Array) -> tuple[Array, Array, Array]:
+        """(gradient of gates_x, (B, 3 H); of gates_h, (B, 3 H); of h by way of the cell alone, (B, H))."""
+
+    # ---- softmax and cross-entropy ----
+
+    def softmax_forward(self, x: Array, axis: int) -> Array:
+        """exp(x) / sum(exp(x)) along `axis`, of the shape and dtype of x; a slice of -inf only gives NaN."""
+
+    def softmax_backward(self, grad: Array, y: Array, axis: int) -> Array:
+        """The gradient for x, where y is the output of `softmax_forward`."""
+
+    def log_softmax_forward(self, x: Array, axis: int) -> Array:
+        """x - log(sum(exp(x))) along `axis`, of the shape and dtype of x."""
+
+    def log_softmax_backward(self, grad: Array, y: Array, axis: int) -> Array:
+        """The gradient for x, where y is the output of `log_softmax_forward`."""
+
+    def cross_entropy_forward(
+        self, x: Array, target: Array, weight: Array | None, ignore_index: int, label_smoothing: float
+    ) -> tuple[Array, Array]:
+        """(losses, log probabilities): (B,) and (B, C).
+
+        `x` : (B, C) scores. `target` : (B,) class numbers, int64, in [0, C) or `ignore_index`, whose loss is 0.
+        `weight` : (C,) factors of the classes. The losses are weighted but not yet averaged.
+        """
+
+    def cross_entropy_backward(
+        self,
+        grad: Array,
+        log_probabilities: Array,
+        target: Array,
+        weight: Array | None,
+        ignore_index: int,
+        label_smoothing: float,
+    ) -> Array:
+        """The gradient for x, (B, C); `grad`, (B,), is that of the losses."""
+
+    # ---- layer normalization ----
+
+    def layer_norm_forward(
+        self, x: Array, weight: Array | None, bias: Array | None, eps: float
+    ) -> tuple[Array, Array, Array]:
+        """(y, mean, rstd): (B, F), (B, 1) and (B, 1), the latter two in the dtype that the sums are taken in.
+
+        y = (x - mean) rstd weight + bias, with rstd = 1 / sqrt(variance + eps) over the features of a row. `x` : (B, F).
+        `weight`, `bias` : (F,).
+        """
+
+    def layer_norm_backward(
+        self, grad: Array, x: Array, mean: Array, rstd: Array, weight: Array | None
+    ) -> tuple[Array, Array, Array]:
+        """The gradients of x, (B, F), weight, (F,), and bias, (F,); the latter two also where there is none."""
+
+    # ---- embedding ----
+
+    def embedding_forward(self, weight: Array, ids: Array) -> Array:
+        """The rows `ids`, (...), integers in [0, V), of `weight`, (V, E): (..., E)."""
+
+    def embedding_backward(self, grad: Array, ids: Array, num_embeddings: int, padding_idx: int | None) -> Array:
+        """The gradient of weight, (V, E) with V = `num_embeddings`: rows of grad, (..., E), summed by id.
+
+        Row `padding_idx` is 0. Rows of the same id are added in the order in which they come, so that sums do not vary.
+        """
+
+    # ---- clipping and optimizer steps ----
+    # Lists hold one array per parameter; arrays at the same place have the same shape and dtype, arrays at different places
+    # need not. Formulas are PyTorch's; g is the gradient, negated if `maximize`.
+
+    def global_norm(self, arrays: list[Array]) -> Array:
+        """The Euclidean norm of all elements together, summed and given as float64, a 0-d array. Any shapes and dtypes."""
+
+    def scale_inplace(self, arrays: list[Array], factor: Any) -> None:
+        """Multiplies every array by `factor`, a number or 0-d array, in place."""
+
+    def sgd_step(
+        self,
+        params: list[Array],
+        grads: list[Array],
+        momentum_buffers: list[Array] | None,
+        lr: float,
+        momentum: float,
+        dampening: float,
+        weight_decay: float,
+        nesterov: bool,
+        maximize: bool,
+    ) -> None:
+        """One step of stochastic gradient descent; writes params and momentum_buffers.
+
+        g += weight_decay p; b = momentum b + (1 - dampening) g; g = g + momentum b if `nesterov`, else b; p -= lr g.
+        Without buffers (None) there is no momentum. In the first step b is 0 and the caller passes dampening = 0.
+        """
+
+    def adam_step(
+        self,
+        params: list[Array],
+        grads: list[Array],
+        exp_avgs: list[Array],
+        exp_avg_sqs: list[Array],
+        max_exp_avg_sqs: list[Array] | None,
+        step: int,
+        lr: float,
+        beta1: float,
+        beta2: float,
+        eps: float,
+        weight_decay: float,
+        decoupled: bool,
+        maximize: bool,
+    ) -> None:
+        """Step number `step`, from 1, of Adam; writes params and the running means.
+
+        g += weight_decay p or, if `decoupled`, p *= 1 - lr weight_decay; m += (1 - beta1) (g - m);
+        v = beta2 v + (1 - beta2) g^2; p -= lr m' / (sqrt(v') + eps), where m' = m / (1 - beta1^step) and
+        v' = v / (1 - beta2^step), of the largest v so far if `max_exp_avg_sqs` is not None (AMSGrad).
+        """

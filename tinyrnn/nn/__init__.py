@@ -1,0 +1,89 @@
+"""Layers, containers, losses and what goes with them, under PyTorch's names."""
+
+from tinyrnn.nn import functional, init, utils
+from tinyrnn.nn.activation import (
+    ELU,
+    GELU,
+    Flatten,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    ReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softplus,
+    Tanh,
+)
+from tinyrnn.nn.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention
+from tinyrnn.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from tinyrnn.nn.dropout import Dropout
+from tinyrnn.nn.embedding import Embedding
+from tinyrnn.nn.linear import Identity, Linear
+from tinyrnn.nn.losses import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
+from tinyrnn.nn.module import Module
+from tinyrnn.nn.normalization import LayerNorm
+from tinyrnn.nn.parameter import Parameter
+from tinyrnn.nn.recurrent import GRU, LSTM, RNN
+from tinyrnn.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
+from tinyrnn.nn.summarize import summary
+
+__all__ = [
+    "AdditiveAttention",
+    "Attention",
+    "BCELoss",
+    "BCEWithLogitsLoss",
+    "CrossEntropyLoss",
+    "DotAttention",
+    "Dropout",
+    "ELU",
+    "Embedding",
+    "Flatten",
+    "GELU",
+    "GeneralAttention",
+    "GRU",
+    "GRUCell",
+    "Hardtanh",
+    "Identity",
+    "KLDivLoss",
+    "L1Loss",
+    "LayerNorm",
+    "LeakyReLU",
+    "Linear",
+    "LogSigmoid",
+    "LogSoftmax",
+    "LSTM",
+    "LSTMCell",
+    "Module",
+    "ModuleDict",
+    "ModuleList",
+    "MSELoss",
+    "NLLLoss",
+    "Parameter",
+    "ParameterDict",
+    "ParameterList",
+    "ReLU",
+    "RNN",
+    "RNNCell",
+    "Sequential",
+    "Sigmoid",
+    "SiLU",
+    "SmoothL1Loss",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+    "functional",
+    "init",
+    "summary",
+    "utils",
+]

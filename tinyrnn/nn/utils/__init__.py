@@ -1,0 +1,5 @@
+"""Tools for parameters and their gradients."""
+
+from tinyrnn.nn.utils.clip import clip_grad_norm_, clip_grad_value_, get_total_norm
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "get_total_norm"]

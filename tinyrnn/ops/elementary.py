@@ -1,0 +1,168 @@
+"""Functions of one variable, element by element: exponentials, logarithms, trigonometry, rounding.
+
+Integers and bools become the default floating-point dtype, except where the result is a whole number.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from tinyrnn.engine.base import as_array
+from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops.arithmetic import div, mul, neg
+from tinyrnn.ops.casting import array, floating
+from tinyrnn.ops.selection import step
+
+
+@np.errstate(all="ignore")  # log(0) is -inf without a warning, as in PyTorch
+def _apply(function, x):
+    return as_array(function(array(x)))
+
+
+def exp(input):
+    """e to the power of each element."""
+    x = floating(input)
+    y = _apply(np.exp, x)
+    return record(exp_backward, (x,), y, (y,))
+
+
+def exp_backward(node, g, y):
+    return mul(g, y)
+
+
+def expm1(input):
+    """exp(x) - 1, exact for small x."""
+    x = floating(input)
+    y = _apply(np.expm1, x)
+    return record(expm1_backward, (x,), y, (y,))
+
+
+def expm1_backward(node, g, y):
+    return mul(g, y + 1)
+
+
+def log(input):
+    """The natural logarithm; -inf at 0, NaN below."""
+    x = floating(input)
+    return record(log_backward, (x,), _apply(np.log, x), (x,))
+
+
+def log_backward(node, g, x):
+    return div(g, x)
+
+
+def log2(input):
+    """The logarithm to base 2."""
+    x = floating(input)
+    return record(log2_backward, (x,), _apply(np.log2, x), (x,))
+
+
+def log2_backward(node, g, x):
+    return div(g, mul(x, math.log(2)))
+
+
+def log10(input):
+    """The logarithm to base 10."""
+    x = floating(input)
+    return record(log10_backward, (x,), _apply(np.log10, x), (x,))
+
+
+def log10_backward(node, g, x):
+    return div(g, mul(x, math.log(10)))
+
+
+def log1p(input):
+    """log(1 + x), exact for small x."""
+    x = floating(input)
+    return record(log1p_backward, (x,), _apply(np.log1p, x), (x,))
+
+
+def log1p_backward(node, g, x):
+    return div(g, x + 1)
+
+
+def sin(input):
+    """The sine of each element, in radians."""
+    x = floating(input)
+    return record(sin_backward, (x,), _apply(np.sin, x), (x,))
+
+
+def sin_backward(node, g, x):
+    return mul(g, cos(x))
+
+
+def cos(input):
+    """The cosine of each element, in radians."""
+    x = floating(input)
+    return record(cos_backward, (x,), _apply(np.cos, x), (x,))
+
+
+def cos_backward(node, g, x):
+    return neg(mul(g, sin(x)))
+
+
+def erf(input):
+    """The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0 to x."""
+    x = floating(input)
+    data = array(x)
+    return record(erf_backward, (x,), as_array(backend(data).erf_forward(data)), (x,))
+
+
+def erf_backward(node, g, x):
+    return mul(g, mul(exp(neg(mul(x, x))), 2 / math.sqrt(math.pi)))
+
+
+def abs(input):
+    """The absolute value. The gradient is the sign, 0 at 0."""
+    _refuse_bool("abs", input)
+    return record(abs_backward, (input,), np.abs(array(input)), (input,))
+
+
+def abs_backward(node, g, x):
+    return mul(g, sign(x))
+
+
+absolute = abs
+
+
+def sign(input):
+    """-1, 0 or 1; NaN for NaN. The gradient is 0."""
+    x = array(input)
+    return step(input, x.copy() if x.dtype.kind == "b" else _apply(np.sign, x))
+
+
+def floor(input):
+    """The largest whole number that is no larger. The gradient is 0."""
+    return _rounded("floor", np.floor, input)
+
+
+def ceil(input):
+    """The smallest whole number that is no smaller. The gradient is 0."""
+    return _rounded("ceil", np.ceil, input)
+
+
+def trunc(input):
+    """The whole number next to it towards 0. The gradient is 0."""
+    return _rounded("trunc", np.trunc, input)
+
+
+def round(input, *, decimals=0):
+    """The nearest number of so many `decimals`; halves go to the even one. The gradient is 0."""
+    return _rounded("round", lambda x: np.round(x, decimals), input)
+
+
+def _rounded(name, function, input):
+    _refuse_bool(name, input)
+    x = array(input)
+    return step(input, _apply(function, x) if x.dtype.kind == "f" else x.copy())
+
+
+def _refuse_bool(name, input):
+    x = array(input)
+    if not hasattr(x, "dtype"):
+        raise TypeError(f"{name}: expected a tensor, got {type(x).__name__}; convert it with tinyrnn.tensor(...)")
+    if x.dtype.kind == "b":
+        raise NotImplementedError(f"{name} is not implemented for bool tensors; use x.int() or x.float()")

@@ -1,0 +1,78 @@
+"""Looking up rows of a table by integer ids."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops.casting import array
+from tinyrnn.ops.softmax import keep_where
+
+
+def embedding(input, weight, padding_idx=None):
+    """The rows of `weight` that `input` names.
+
+    Parameters
+    ----------
+    input : integer ids, any shape.
+    weight : (num_embeddings, embedding_dim).
+    padding_idx : the row that gets no gradient (it may count from the end).
+
+    Returns
+    -------
+    The shape of `input` followed by embedding_dim. Rows that are used several times collect the sum of the gradients.
+
+    Raises
+    ------
+    IndexError
+        If an id is not in ``0 ... num_embeddings - 1``.
+    RuntimeError
+        If the ids are not integers or the weight is not a matrix.
+    """
+    ids, table = array(input), array(weight)
+    if table.ndim != 2:
+        raise RuntimeError(f"embedding: 'weight' must be 2-D (num_embeddings, embedding_dim), got shape {table.shape}")
+    ids = np.asarray(ids, like=table)
+    if ids.dtype.kind not in "iu":
+        raise RuntimeError(f"embedding: ids must be integers, got {ids.dtype}; convert them with .long()")
+    check_ids("embedding: id", ids, len(table), "num_embeddings")
+    if padding_idx is not None:
+        if not -len(table) <= padding_idx < len(table):
+            raise ValueError(f"embedding: padding_idx {padding_idx} must be within num_embeddings={len(table)}")
+        padding_idx %= len(table)
+    rows = backend(table).embedding_forward(table, ids)
+    return record(embedding_backward, (weight,), rows, (ids, len(table), padding_idx))
+
+
+def check_ids(what, ids, count, limit, ignored=None):
+    """Raise an IndexError that names the first of the `ids` outside ``0 ... count - 1`` and not `ignored`.
+
+    `what` opens the sentence and `limit` names the bound, e.g. "num_embeddings".
+    """
+    if ids.size == 0 or (ids.min() >= 0 and ids.max() < count):
+        return
+    wrong = (ids < 0) | (ids >= count)
+    if ignored is not None:
+        wrong &= ids != ignored
+    if wrong.any():
+        place = tuple([int(i) for i in np.unravel_index(int(wrong.argmax()), ids.shape)])
+        where = f" at position {place}" if place else ""
+        allowed = f"0 to {count - 1}" if ignored is None else f"0 to {count - 1} or ignore_index={ignored}"
+        raise IndexError(f"{what} {int(ids[place])}{where} is out of range: {limit}={count}, so expected {allowed}")
+
+
+def embedding_backward(node, g, ids, num_embeddings, padding_idx):
+    return collect_rows(g, ids, num_embeddings, padding_idx)
+
+
+def collect_rows(x, ids, num_embeddings, padding_idx):
+    """The adjoint of the lookup: a table whose rows are the sums of those rows of `x` that carry their id."""
+    data = array(x)
+    table = backend(data).embedding_backward(data, ids, num_embeddings, padding_idx)
+    return record(collect_rows_backward, (x,), table, (ids, padding_idx))
+
+
+def collect_rows_backward(node, g, ids, padding_idx):
+    rows = embedding(ids, g)
+    return rows if padding_idx is None else keep_where((ids != padding_idx)[..., None], rows)

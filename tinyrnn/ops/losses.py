@@ -1,0 +1,342 @@
+"""Losses: cross-entropy, negative log-likelihood, squared, absolute and smooth absolute error, binary cross-entropy.
+
+PyTorch's deprecated `size_average` and `reduce` do not exist; what stands after them is passed by name.
+"""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+
+from tinyrnn import dtypes
+from tinyrnn.engine.base import TensorBase, as_array
+from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops import activations, arithmetic, elementary
+from tinyrnn.ops.arithmetic import add, mul, neg, sub
+from tinyrnn.ops.broadcasting import operands
+from tinyrnn.ops.casting import array
+from tinyrnn.ops.embedding import check_ids
+from tinyrnn.ops.extremes import pick
+from tinyrnn.ops.reductions import mean, spread
+from tinyrnn.ops.reductions import sum as sum_along
+from tinyrnn.ops.shaping import movedim, reshape
+from tinyrnn.ops.softmax import keep_where, log_softmax, log_softmax_backward
+
+# ---- reduction -----------------------------------------------------------------------------------------------------
+
+
+def _check_reduction(reduction):
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction; expected 'mean', 'sum' or 'none'")
+
+
+def _reduce(losses, reduction, total=None):
+    """The mean (over `total`, by default the number of losses), the sum, or the losses themselves."""
+    _check_reduction(reduction)
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return sum_along(losses)
+    if total is None:
+        return mean(losses)
+    with np.errstate(all="ignore"):  # 0 / 0 if every target is ignored
+        return arithmetic.div(sum_along(losses), total)
+
+
+# ---- classification ------------------------------------------------------------------------------------------------
+
+
+def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
+    """The negative log-probability, under ``softmax(input)``, of the target class.
+
+    Parameters
+    ----------
+    input : unnormalized scores (C,), (N, C) or (N, C, d1, ...), C the number of classes.
+    target : class indices of shape (), (N,) or (N, d1, ...), or class probabilities (float) of the shape of `input`.
+    weight : (C,), a factor for each class, or None.
+    ignore_index : a target for which loss and gradient are zero, and which does not count in the mean.
+    reduction : "mean" (over the weights of the targets), "sum" or "none" (the shape of the index targets).
+    label_smoothing : the share, 0 to 1, of the target probability that is spread evenly over all classes.
+
+    The mean is NaN if every target is ignored.
+
+    Raises
+    ------
+    IndexError
+        If a target is not a class.
+    ValueError, RuntimeError
+        If shapes or dtypes do not fit together.
+    """
+    _check_reduction(reduction)
+    if not 0 <= label_smoothing <= 1:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    x = array(input)
+    axis = _class_axis("cross_entropy", x)
+    weight = _class_weight(weight, x, axis)
+    if array(target).dtype.kind == "f":
+        return _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, axis)
+    goal = _class_indices("cross_entropy", x, target, axis, ignore_index)
+    rows = input if x.ndim == 2 else reshape(movedim(input, axis, -1), (goal.size, x.shape[axis]))
+    options = (goal.reshape(-1), weight, ignore_index, label_smoothing)
+    results = backend(x).cross_entropy_forward(_contiguous(array(rows)), *options)
+    losses, _ = record(cross_entropy_backward, (rows,), results, (results[1], *options))
+    return _reduce(reshape(losses, goal.shape), reduction, _weight_of(goal, weight, ignore_index))
+
+
+def cross_entropy_backward(node, g, g_log_probabilities, log_probabilities, goal, weight, ignore_index, smoothing):
+    """Of the losses, and of the log-probabilities, which only a backward through this backward makes use of."""
+    result = None
+    if g is not None and not isinstance(g, TensorBase):
+        options = (goal, weight, ignore_index, smoothing)
+        result = backend(g).cross_entropy_backward(_contiguous(g), log_probabilities, *options)
+    elif g is not None:
+        aims = _aims(array(log_probabilities), goal, weight, ignore_index, smoothing)
+        shape = aims.shape
+        slope = sub(mul(elementary.exp(log_probabilities), aims.sum(axis=1, keepdims=True)), aims)
+        result = mul(spread(g, shape, (1,)), keep_where(np.broadcast_to((goal != ignore_index)[:, None], shape), slope))
+    if g_log_probabilities is None:
+        return result
+    other = log_softmax_backward(node, g_log_probabilities, log_probabilities, 1)
+    return other if result is None else add(result, other)
+
+
+def _contiguous(data):
+    """The array with its elements side by side, as compiled kernels want it; a mean's gradient is one number, repeated."""
+    return data if data.flags.c_contiguous else data.copy()
+
+
+def _aims(like, goal, weight, ignore_index, label_smoothing):
+    """What each log-probability counts for in its row's loss: the smoothed, weighted one-hot target."""
+    kept = goal != ignore_index
+    one_hot = np.zeros_like(like)
+    np.put_along_axis(one_hot, np.where(kept, goal, 0)[:, None], 1, 1)
+    aims = (1 - label_smoothing) * one_hot + like.dtype.type(label_smoothing / like.shape[1])
+    return (aims if weight is None else aims * weight) * kept[:, None]
+
+
+def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, axis):
+    shape = array(input).shape
+    if array(target).shape != shape:
+        raise RuntimeError(
+            f"cross_entropy: float targets are class probabilities and need the shape of the input {shape}, got "
+            f"{array(target).shape}; for class indices convert them with .long()"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    if label_smoothing:
+        target = add(mul(target, 1 - label_smoothing), label_smoothing / shape[axis])
+    if weight is not None:
+        target = mul(target, weight.reshape([-1 if i == axis else 1 for i in range(len(shape))]))
+    losses = neg(sum_along(mul(log_softmax(input, axis), target), axis))
+    return _reduce(losses, reduction, array(losses).size)
+
+
+def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean"):
+    """The negative of the log-probabilities `input` at the target classes; `cross_entropy` after its log_softmax.
+
+    Shapes, parameters and errors are those of `cross_entropy` with class indices.
+    """
+    _check_reduction(reduction)
+    x = array(input)
+    axis = _class_axis("nll_loss", x)
+    weight = _class_weight(weight, x, axis)
+    goal = _class_indices("nll_loss", x, target, axis, ignore_index)
+    kept = goal != ignore_index
+    safe = np.where(kept, goal, 0)
+    losses = neg(keep_where(kept, pick(input, np.expand_dims(safe, axis), axis, goal.shape)))
+    if weight is not None:
+        losses = mul(losses, weight[safe])
+    return _reduce(losses, reduction, _weight_of(goal, weight, ignore_index))
+
+
+def _class_axis(name, x):
+    if x.ndim == 0 or x.dtype.kind != "f":
+        raise RuntimeError(
+            f"{name}: expected a floating-point input of shape (C,), (N, C) or (N, C, d1, ...), got shape {x.shape} of "
+            f"{dtypes.of_array(x)}"
+        )
+    return 0 if x.ndim == 1 else 1
+
+
+def _class_indices(name, x, target, axis, ignore_index):
+    """The targets as an array, checked."""
+    goal = np.asarray(array(target), like=x)
+    if goal.dtype.kind not in "iu":
+        raise RuntimeError(f"{name}: expected integer class indices, got {goal.dtype}; convert them with .long()")
+    expected = x.shape[:axis] + x.shape[axis + 1 :]
+    if goal.shape != expected:
+        raise ValueError(f"{name}: an input of shape {x.shape} needs targets of shape {expected}, got {goal.shape}")
+    check_ids(f"{name}: target", goal, x.shape[axis], "classes", ignore_index)
+    return goal
+
+
+def _class_weight(weight, x, axis):
+    weight = array(weight)
+    if weight is not None and weight.shape != (x.shape[axis],):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {x.shape[axis]} classes or no classes but got weight "
+            f"tensor of shape {weight.shape}"
+        )
+    return weight if weight is None else weight.astype(x.dtype, copy=False)
+
+
+def _weight_of(goal, weight, ignore_index):
+    """What the sum of the losses is divided by for their mean."""
+    kept = goal != ignore_index
+    return int(kept.sum()) if weight is None else float(weight[goal[kept]].sum())
+
+
+# ---- regression ----------------------------------------------------------------------------------------------------
+
+
+def _difference(input, target):
+    if array(input).shape != array(target).shape:
+        warnings.warn(
+            f"Using a target size ({array(target).shape}) that is different to the input size ({array(input).shape}). "
+            f"This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
+            stacklevel=3,
+        )
+    return sub(input, target)
+
+
+def mse_loss(input, target, *, reduction="mean"):
+    """The squared difference ``(input - target)**2``; different shapes are broadcast, with a warning."""
+    _check_reduction(reduction)
+    difference = _difference(input, target)
+    return _reduce(mul(difference, difference), reduction)
+
+
+def l1_loss(input, target, *, reduction="mean"):
+    """The absolute difference; different shapes are broadcast, with a warning."""
+    _check_reduction(reduction)
+    return _reduce(elementary.abs(_difference(input, target)), reduction)
+
+
+def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
+    """``d**2 / (2 beta)`` where the difference d is smaller than `beta`, else ``abs(d) - beta / 2`` (Girshick 2015).
+
+    Different shapes are broadcast, with a warning.
+
+    Raises
+    ------
+    RuntimeError
+        If `beta` is negative.
+    """
+    _check_reduction(reduction)
+    if beta < 0:
+        raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
+    difference = _difference(input, target)
+    if beta == 0:
+        return _reduce(elementary.abs(difference), reduction)
+    d = array(difference)
+    size = np.abs(d)
+    y = np.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta).astype(d.dtype, copy=False)
+    return _reduce(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
+
+
+def smooth_l1_backward(node, g, difference, beta):
+    return mul(g, _clip_slope(difference, beta))
+
+
+def _clip_slope(x, beta):
+    """``clip(x / beta, -1, 1)``."""
+    data = array(x)
+    y = np.clip(data, -beta, beta) * data.dtype.type(1 / beta)
+    return record(clip_slope_backward, (x,), y, (np.abs(data) < beta, beta))
+
+
+def clip_slope_backward(node, g, inside, beta):
+    return mul(keep_where(inside, g), 1 / beta)
+
+
+# ---- binary classification -----------------------------------------------------------------------------------------
+
+
+def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
+    """``-(target log(input) + (1 - target) log(1 - input))``, times `weight`, of probabilities `input`.
+
+    Logarithms are held at -100 or more, so that no loss is infinite.
+
+    Raises
+    ------
+    ValueError
+        If `input` and `target` differ in shape.
+    RuntimeError
+        If an input is not between 0 and 1.
+    """
+    _check_reduction(reduction)
+    _check_same_shape("binary_cross_entropy", input, target)
+    x = array(input)
+    if x.size and (x.min() < 0 or x.max() > 1):
+        raise RuntimeError(
+            "binary_cross_entropy: all elements of input should be between 0 and 1; for scores of any size use "
+            "binary_cross_entropy_with_logits"
+        )
+    input, target = operands(input, target)
+    x, t = array(input), array(target)
+    losses = (t - 1) * _clamped_log(1 - x) - t * _clamped_log(x)
+    losses = record(binary_cross_entropy_backward, (input, target), losses, (input, target))
+    return _reduce(losses if weight is None else mul(losses, weight), reduction)
+
+
+def binary_cross_entropy_backward(node, g, x, t):
+    rest = sub(1, x)
+    grad_x = mul(mul(g, sub(x, t)), _bounded_inverse(mul(x, rest))) if node.needs(0) else None
+    grad_t = mul(g, sub(clamped_log(rest), clamped_log(x))) if node.needs(1) else None
+    return grad_x, grad_t
+
+
+def _clamped_log(data):
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(data), data.dtype.type(-100))
+
+
+def clamped_log(x):
+    """``max(log(x), -100)``."""
+    return record(clamped_log_backward, (x,), _clamped_log(array(x)), (x,))
+
+
+def clamped_log_backward(node, g, x):
+    return mul(g, _bounded_inverse(x))
+
+
+def _bounded_inverse(x):
+    """``1 / max(x, 1e-12)``."""
+    data = array(x)
+    y = as_array(1 / np.maximum(data, data.dtype.type(1e-12)))
+    return record(bounded_inverse_backward, (x,), y, (y, data > 1e-12))
+
+
+def bounded_inverse_backward(node, g, y, inside):
+    return neg(mul(keep_where(inside, g), mul(y, y)))
+
+
+def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="mean", pos_weight=None):
+    """`binary_cross_entropy` of ``sigmoid(input)``, without its loss of precision.
+
+    Parameters
+    ----------
+    weight : a factor for each element, or None; broadcast.
+    pos_weight : a factor for the positive part ``target log(sigmoid(input))``, e.g. one per class; broadcast.
+
+    Raises
+    ------
+    ValueError
+        If `input` and `target` differ in shape.
+    """
+    _check_reduction(reduction)
+    _check_same_shape("binary_cross_entropy_with_logits", input, target)
+    log_probability = activations.logsigmoid(input)
+    if pos_weight is not None:
+        log_probability = mul(log_probability, add(mul(sub(pos_weight, 1), target), 1))
+    losses = sub(mul(sub(1, target), input), log_probability)
+    return _reduce(losses if weight is None else mul(losses, weight), reduction)
+
+
+def _check_same_shape(name, input, target):
+    if array(input).shape != array(target).shape:
+        raise ValueError(
+            f"{name}: target size ({array(target).shape}) must be the same as input size ({array(input).shape})"
+        )

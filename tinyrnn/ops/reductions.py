@@ -1,0 +1,312 @@
+"""Reductions: sums, moments, products, truth; and running sums. Extremes and norms have files of their own."""
+
+from __future__ import annotations
+
+import math
+import warnings
+
+import numpy as np
+
+from tinyrnn import dtypes
+from tinyrnn.engine.base import TensorBase, as_array, wrap
+from tinyrnn.engine.tape import record, record_view
+from tinyrnn.ops import arithmetic, elementary
+from tinyrnn.ops.arithmetic import mul, sub
+from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.shaping import reshape
+from tinyrnn.ops.slicing import wrap_dim
+
+# ---- dimensions ----------------------------------------------------------------------------------------------------
+
+
+def axes_of(dim, ndim):
+    """`dim` (None or empty: all; an int; a tuple) as a tuple of axes. Of a 0-d tensor there are none."""
+    if dim is None:
+        return tuple(range(ndim))
+    axes = tuple([wrap_dim(each, ndim) for each in (dim if isinstance(dim, (tuple, list)) else (dim,))])
+    for axis in axes:
+        if axes.count(axis) > 1:
+            raise RuntimeError(f"dim {axis} appears multiple times in the list of dims")
+    return axes if axes and ndim else tuple(range(ndim))
+
+
+def reduced_shape(shape, axes, keepdim):
+    """`shape` without the axes, or with 1 in their place."""
+    if keepdim:
+        return tuple([1 if i in axes else size for i, size in enumerate(shape)])
+    return tuple([size for i, size in enumerate(shape) if i not in axes])
+
+
+def count_along(shape, axes):
+    """How many elements go into one element of the result."""
+    return math.prod([shape[axis] for axis in axes])
+
+
+def wide_enough(data):
+    """16-bit floats are summed in 32 bits."""
+    return data.astype(np.float32) if data.dtype == np.float16 else data
+
+
+def without_gradient(result, input):
+    """A result that has no gradient, as a tensor if `input` is one."""
+    return wrap(as_array(result)) if isinstance(input, TensorBase) else as_array(result)
+
+
+def at_least_1d(data):
+    """At least one dimension, for NumPy functions that want an axis."""
+    return data if data.ndim else data.reshape(1)
+
+
+def floating(x, name):
+    data = array(x)
+    if data.dtype.kind != "f":
+        raise RuntimeError(
+            f"{name}(): expected a floating-point tensor, got {dtypes.of_array(data)}; convert it with .float()"
+        )
+    return data
+
+
+# ---- sums ----------------------------------------------------------------------------------------------------------
+
+
+def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
+    """The sum over the dimensions `dim` (all of them by default); of integers and booleans in int64.
+
+    `axis` and `keepdims` are NumPy's names for `dim` and `keepdim`.
+    """
+    integral = array(input).dtype.kind in "biu"
+    if dtype is not None or integral:
+        input = cast(input, np.dtype(np.int64) if dtype is None else dtypes.as_dtype(dtype).numpy)
+    shape = array(input).shape
+    axes = axes_of(dim if axis is None else axis, len(shape))
+    return sum_over(input, axes, reduced_shape(shape, axes, keepdim if keepdims is None else keepdims))
+
+
+def sum_over(x, axes, shape):
+    """`x` summed over `axes`, as an array of `shape`; the adjoint of `spread`."""
+    data = array(x)
+    wide = wide_enough(data)
+    total = as_array(wide.sum(axis=axes, dtype=wide.dtype)).astype(data.dtype, copy=False).reshape(shape)
+    return record(sum_backward, (x,), total, (data.shape, axes))
+
+
+def sum_backward(node, g, shape, axes):
+    return spread(g, shape, axes)
+
+
+def spread(x, shape, axes):
+    """Undo the change of shape of a reduction over `axes`: `x` repeated along them, to `shape`."""
+    data = array(x)
+    repeated = np.broadcast_to(data.reshape(reduced_shape(shape, axes, True)), shape)
+    return record_view(spread_backward, x, repeated, lambda base: spread(base, shape, axes), (data.shape, axes))
+
+
+def spread_backward(node, g, shape, axes):
+    return sum_over(g, axes, shape)
+
+
+def mean(input, dim=None, keepdim=False, *, dtype=None):
+    """The mean over the dimensions `dim` (all of them by default); NaN if there are no elements.
+
+    Raises
+    ------
+    RuntimeError
+        If `input` is not floating-point and no floating-point `dtype` is given.
+    """
+    if dtype is not None:
+        input = cast(input, dtypes.as_dtype(dtype).numpy)
+    data = array(input)
+    if data.dtype.kind != "f":
+        raise RuntimeError(
+            f"mean(): could not infer output dtype. Input dtype must be floating point, got {dtypes.of_array(data)}; "
+            f"convert it with .float() or pass dtype="
+        )
+    axes = axes_of(dim, data.ndim)
+    return record(mean_backward, (input,), _mean(data, axes, keepdim), (data.shape, axes))
+
+
+def _mean(data, axes, keepdim):
+    with np.errstate(all="ignore"):
+        total = wide_enough(data).sum(axis=axes, keepdims=bool(keepdim)) / count_along(data.shape, axes)
+    return as_array(total).astype(data.dtype, copy=False)
+
+
+def mean_backward(node, g, shape, axes):
+    return spread(arithmetic.div(g, count_along(shape, axes) or 1), shape, axes)
+
+
+def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The variance over `dim`: the sum of squared deviations divided by ``n - correction``.
+
+    `correction` is 1 (Bessel's) unless given; ``unbiased=False`` is another name for ``correction=0``. ``var(input, False)``
+    reduces over all dimensions, as in PyTorch.
+    """
+    return _var("var", input, dim, unbiased, keepdim, correction)
+
+
+def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """The standard deviation: the square root of `var`. Its gradient is 0 where it is 0."""
+    return root(_var("std", input, dim, unbiased, keepdim, correction))
+
+
+def _var(name, input, dim, unbiased, keepdim, correction):
+    data = floating(input, name)
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
+    if unbiased is not None:
+        if correction is not None:
+            raise TypeError(f"{name}(): give either unbiased or correction, not both")
+        correction = 1 if unbiased else 0
+    axes = axes_of(dim, data.ndim)
+    freedom = count_along(data.shape, axes) - (1 if correction is None else correction)
+    if freedom <= 0:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the reduction factor (input "
+            f"numel divided by output numel).",
+            stacklevel=3,
+        )
+    wide = wide_enough(data)
+    deviation = wide - _mean(wide, axes, True)
+    with np.errstate(all="ignore"):
+        y = as_array((deviation * deviation).sum(axis=axes, keepdims=bool(keepdim)) / max(freedom, 0))
+    return record(var_backward, (input,), y.astype(data.dtype, copy=False), (input, axes, freedom))
+
+
+def var_backward(node, g, x, axes, freedom):
+    shape = array(x).shape
+    deviation = sub(x, spread(mean(x, axes, keepdim=True), shape, axes))
+    return mul(spread(mul(g, 2 / freedom if freedom else math.inf), shape, axes), deviation)
+
+
+def root(x):
+    """The square root, with gradient 0 (instead of infinity) at 0."""
+    y = as_array(np.sqrt(array(x)))
+    return record(root_backward, (x,), y, (y,))
+
+
+def root_backward(node, g, y):
+    return mul(mul(g, 0.5), inverse(y))
+
+
+def inverse(x):
+    """``1 / x``, and 0 where x is 0, which makes 0 the gradient there as well."""
+    data = array(x)
+    y = as_array(1 / np.where(data == 0, data.dtype.type(math.inf), data))
+    return record(inverse_backward, (x,), y, (y,))
+
+
+def inverse_backward(node, g, y):
+    return arithmetic.neg(mul(g, mul(y, y)))
+
+
+def logsumexp(input, dim, keepdim=False):
+    """``log(sum(exp(input)))`` over `dim`, without overflow; -inf if there are no elements."""
+    if array(input).dtype.kind != "f":
+        input = cast(input, dtypes.get_default_dtype().numpy)
+    data = array(input)
+    axes = axes_of(dim, data.ndim)
+    wide = wide_enough(data)
+    with np.errstate(all="ignore"):
+        top = wide.max(axis=axes, keepdims=True) if count_along(data.shape, axes) else wide.dtype.type(0)
+        top = np.where(np.isfinite(top), top, wide.dtype.type(0))
+        y = np.log(np.exp(wide - top).sum(axis=axes, keepdims=True)) + top
+    y = y.astype(data.dtype, copy=False).reshape(reduced_shape(data.shape, axes, keepdim))
+    return record(logsumexp_backward, (input,), y, (input, y, axes))
+
+
+def logsumexp_backward(node, g, x, y, axes):
+    shape = array(x).shape
+    return mul(spread(g, shape, axes), elementary.exp(sub(x, spread(y, shape, axes))))
+
+
+def cumsum(input, dim, *, dtype=None):
+    """The running sums along `dim`; of integers and booleans in int64."""
+    if dtype is not None or array(input).dtype.kind in "biu":
+        input = cast(input, np.dtype(np.int64) if dtype is None else dtypes.as_dtype(dtype).numpy)
+    return _running_sum(input, wrap_dim(dim, array(input).ndim), False)
+
+
+def _running_sum(x, axis, reverse):
+    data = array(x)
+    lines = at_least_1d(data)
+    if reverse:
+        y = np.flip(np.flip(lines, axis).cumsum(axis=axis, dtype=data.dtype), axis)
+    else:
+        y = lines.cumsum(axis=axis, dtype=data.dtype)
+    return record(cumsum_backward, (x,), y.reshape(data.shape), (axis, reverse))
+
+
+def cumsum_backward(node, g, axis, reverse):
+    return _running_sum(g, axis, not reverse)
+
+
+# ---- products ------------------------------------------------------------------------------------------------------
+
+
+def prod(input, dim=None, keepdim=False, *, dtype=None):
+    """The product over `dim` (one dimension; by default all of them). Zeros among the factors are no obstacle to gradients."""
+    if dtype is not None or array(input).dtype.kind in "biu":
+        input = cast(input, np.dtype(np.int64) if dtype is None else dtypes.as_dtype(dtype).numpy)
+    data = array(input)
+    axes = axes_of(None if dim is None else wrap_dim(dim, data.ndim), data.ndim)
+    y = as_array(wide_enough(data).prod(axis=axes)).astype(data.dtype, copy=False)
+    return record(prod_backward, (input,), y.reshape(reduced_shape(data.shape, axes, keepdim)), (input, axes))
+
+
+def prod_backward(node, g, x, axes):
+    """Each factor's gradient is the product of the others: of those before it and those after it."""
+    shape = array(x).shape
+    flat = x if len(axes) == 1 else reshape(x, (-1,))
+    axis = axes[0] if len(axes) == 1 else 0
+    others = mul(_product_of_earlier(flat, axis, 1), _product_of_earlier(flat, axis, -1))
+    return mul(spread(g, shape, axes), others if len(axes) == 1 else reshape(others, shape))
+
+
+def _product_of_earlier(x, axis, step):
+    """Exclusive running products by doubling (Hillis and Steele 1986); from the back if `step` is -1."""
+    y = _shift(x, axis, step, 1)
+    while abs(step) < array(x).shape[axis]:
+        y = mul(y, _shift(y, axis, step, 1))
+        step *= 2
+    return y
+
+
+def _shift(x, axis, by, fill):
+    """``y[i] = x[i - by]`` along `axis`, and `fill` where there is no such x."""
+    data = array(x)
+    y = np.full_like(data, fill)
+    size = data.shape[axis]
+    keep = max(size - abs(by), 0)
+    source, target = (slice(0, keep), slice(size - keep, size))[:: 1 if by > 0 else -1]
+    before = (slice(None),) * axis
+    y[(*before, target)] = data[(*before, source)]
+    return record(shift_backward, (x,), y, (axis, by))
+
+
+def shift_backward(node, g, axis, by):
+    return _shift(g, axis, -by, 0)
+
+
+# ---- logic ---------------------------------------------------------------------------------------------------------
+
+
+def all(input, dim=None, keepdim=False):
+    """Whether all elements along `dim` (one or several dimensions; all by default) are non-zero. bool, uint8 for uint8."""
+    return _logical("all", input, dim, keepdim)
+
+
+def any(input, dim=None, keepdim=False):
+    """Whether any element along `dim` (one or several dimensions; all by default) is non-zero. bool, uint8 for uint8."""
+    return _logical("any", input, dim, keepdim)
+
+
+def _logical(name, input, dim, keepdim):
+    data = array(input)
+    found = as_array(getattr(data != 0, name)(axis=axes_of(dim, data.ndim), keepdims=bool(keepdim)))
+    return without_gradient(found.astype(np.uint8) if data.dtype == np.uint8 else found, input)
+
+
+def count_nonzero(input, dim=None):
+    """How many elements along `dim` (one or several dimensions; all by default) are not zero: int64."""
+    data = array(input)
+    return without_gradient((data != 0).sum(axis=axes_of(dim, data.ndim), dtype=np.int64), input)

@@ -1,0 +1,174 @@
+"""Choosing between elements: where, clamp, maximum, minimum; and the gradients of piecewise linear functions."""
+
+from __future__ import annotations
+
+import functools
+
+import numpy as np
+
+from tinyrnn import dtypes
+from tinyrnn.engine.base import TensorBase, as_array, wrap
+from tinyrnn.engine.tape import record
+from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, has_shape, of_dtype, operands
+from tinyrnn.ops.casting import array
+
+
+def step(x, values):
+    """The array `values`, a piecewise constant function of `x`, on the tape with gradient zero.
+
+    As in PyTorch, the second derivative of such a function is a tensor of zeros, not a missing one.
+    """
+    return record(step_backward, (x,), values)
+
+
+def step_backward(node, g):
+    return zeros_like(g)
+
+
+def zeros_like(g):
+    """Zeros of the shape and dtype of a tensor or array, as what it is."""
+    zeros = np.zeros_like(array(g))
+    return wrap(zeros) if isinstance(g, TensorBase) else zeros
+
+
+def weighted(g, weight, x):
+    """The gradient `g` times the array `weight`, piecewise constant in `x`; where `weight` is 0, so is the result."""
+    if isinstance(g, TensorBase):
+        return g * step(x, weight.astype(g.array.dtype))
+    return as_array(np.where(weight != 0, g * weight.astype(g.dtype), 0))
+
+
+def _align(*values):
+    """All `values` (tensors, arrays, numbers or None) in one dtype, those with a shape broadcast to one another."""
+    dtype = dtypes.result_type(*[value for value in values if value is not None]).numpy
+    values = tuple([value if value is None else of_dtype(value, dtype) for value in values])
+    shape = functools.reduce(broadcast_shape, [array(value).shape for value in values if has_shape(array(value))])
+    return tuple([expand_to(value, shape) if has_shape(array(value)) else value for value in values])
+
+
+def where(condition, input, other):
+    """Elements of `input` where `condition` is true, else of `other`.
+
+    Parameters
+    ----------
+    condition : bool tensor.
+    input, other : tensors or numbers; all three are broadcast together.
+
+    Raises
+    ------
+    RuntimeError
+        If `condition` is not a bool tensor, or the shapes cannot be broadcast together.
+    """
+    mask = array(condition)
+    if not has_shape(mask) or mask.dtype.kind != "b":
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got {getattr(mask, 'dtype', type(mask).__name__)}; "
+            f"compare it first, e.g. condition != 0"
+        )
+    dtype = dtypes.result_type(input, other).numpy
+    a, b = of_dtype(input, dtype), of_dtype(other, dtype)
+    shape = functools.reduce(broadcast_shape, [array(x).shape for x in (mask, a, b) if has_shape(array(x))])
+    a, b = [expand_to(x, shape) if has_shape(array(x)) else x for x in (a, b)]
+    chosen = as_array(np.where(mask, array(a), array(b))).astype(dtype, copy=False)
+    if isinstance(condition, TensorBase) and not (isinstance(a, TensorBase) or isinstance(b, TensorBase)):
+        return wrap(chosen)
+    return record(where_backward, (a, b), chosen, (condition,))
+
+
+def where_backward(node, g, condition):
+    condition = array(condition)
+    return (
+        where(condition, g, 0) if node.needs(0) else None,
+        where(condition, 0, g) if node.needs(1) else None,
+    )
+
+
+def maximum(input, other):
+    """The larger of two elements, NaN if one of them is NaN. Where they are equal, each gets half of the gradient."""
+    a, b = operands(input, other)
+    return record(maximum_backward, (a, b), np.maximum(array(a), array(b)), (a, b))
+
+
+def maximum_backward(node, g, a, b):
+    x, y = array(a), array(b)
+    half = np.where(x == y, 0.5, 1.0)
+    return (
+        weighted(g, np.where(x < y, 0.0, half), a) if node.needs(0) else None,
+        weighted(g, np.where(x > y, 0.0, half), b) if node.needs(1) else None,
+    )
+
+
+def minimum(input, other):
+    """The smaller of two elements, NaN if one of them is NaN. Where they are equal, each gets half of the gradient."""
+    a, b = operands(input, other)
+    return record(minimum_backward, (a, b), np.minimum(array(a), array(b)), (a, b))
+
+
+def minimum_backward(node, g, a, b):
+    x, y = array(a), array(b)
+    half = np.where(x == y, 0.5, 1.0)
+    return (
+        weighted(g, np.where(x > y, 0.0, half), a) if node.needs(0) else None,
+        weighted(g, np.where(x < y, 0.0, half), b) if node.needs(1) else None,
+    )
+
+
+def clamp(input, min=None, max=None):
+    """Every element, but no less than `min` and no more than `max`; `max` where `min` is larger than `max`.
+
+    The gradient is 1 from `min` to `max`, both included, and 0 outside, where it belongs to the bound.
+
+    Parameters
+    ----------
+    input : tensor.
+    min, max : tensors that broadcast with `input`, numbers, or None.
+
+    Raises
+    ------
+    RuntimeError
+        If both bounds are None, or a number is out of range for an integer tensor.
+    """
+    if min is None and max is None:
+        raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
+    x, low, high = _align(input, min, max)
+    y = array(x)
+    if y.dtype.kind == "b":
+        raise NotImplementedError("clamp is not implemented for bool tensors; convert with x.int() first")
+    if y.dtype.kind != "f":
+        _check_range(y.dtype, min, max)
+    if low is not None:
+        y = np.maximum(y, array(low))
+    if high is not None:
+        y = np.minimum(y, array(high))
+    return record(clamp_backward, (x, low, high), y, (x, low, high))
+
+
+def _check_range(dtype, *bounds):
+    limits = np.iinfo(dtype)
+    for bound in bounds:
+        if bound is not None and not has_shape(array(bound)) and not limits.min <= bound <= limits.max:
+            raise RuntimeError(f"clamp: bound {bound} is out of range for a tensor of {dtype}")
+
+
+def clamp_backward(node, g, x, low, high):
+    data = array(x)
+    least = -np.inf if low is None else array(low)
+    most = np.inf if high is None else array(high)
+    return (
+        weighted(g, as_array((data >= least) & (data <= most)), x),
+        weighted(g, as_array((data < least) & (least < most)), x) if node.needs(1) else None,
+        weighted(g, as_array((data > most) | (most < least)), x) if node.needs(2) else None,
+    )
+
+
+clip = clamp
+
+
+def clamp_min(input, min):
+    """`clamp` with a lower bound only."""
+    return clamp(input, min=min)
+
+
+def clamp_max(input, max):
+    """`clamp` with an upper bound only."""
+    return clamp(input, max=max)

@@ -1,0 +1,231 @@
+"""Windows onto a tensor (views of a rectangular part), cutting into several of them, and joining: cat and stack."""
+
+from __future__ import annotations
+
+import operator
+
+import numpy as np
+
+from tinyrnn import dtypes
+from tinyrnn.engine.base import TensorBase
+from tinyrnn.engine.tape import attach_view, record, record_view
+from tinyrnn.ops.casting import array, cast
+
+
+def wrap_dim(dim, ndim):
+    """The dimension `dim`, which may count from the end, as a number from 0; a 0-d tensor is taken to have one."""
+    limit = max(ndim, 1)
+    dim = operator.index(dim)
+    if not -limit <= dim < limit:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
+    return dim + limit if dim < 0 else dim
+
+
+def wrap_dims(dims, ndim):
+    """One dimension or several, as a tuple of numbers from 0."""
+    if hasattr(dims, "__index__"):
+        dims = (dims,)
+    return tuple([wrap_dim(dim, ndim) for dim in dims])
+
+
+def window(x, key):
+    """The view ``x[key]`` for a tuple `key` of ints, slices, None and Ellipsis that is known to be in range."""
+    data = array(x)
+    seen = data[key] if Ellipsis in key else data[(*key, Ellipsis)]
+    return record_view(window_backward, x, seen, lambda base: window(base, key), (key, data.shape))
+
+
+def window_backward(node, g, key, shape):
+    return place(g, key, shape)
+
+
+def place(x, key, shape):
+    """Zeros of `shape` with `x` in the window `key`: the adjoint of `window`."""
+    data = array(x)
+    whole = np.zeros_like(data, shape=shape, order="C")
+    whole[key] = data
+    return record(place_backward, (x,), whole, (key,))
+
+
+def place_backward(node, g, key):
+    return window(g, key)
+
+
+def _range_key(dim, start, stop):
+    return (slice(None),) * dim + (slice(start, stop),)
+
+
+def narrow(input, dim, start, length):
+    """The view of `length` elements from `start` on along dimension `dim`."""
+    shape = array(input).shape
+    if not shape:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
+    dim = wrap_dim(dim, len(shape))
+    start, length = operator.index(array(start)), operator.index(length)
+    if not -shape[dim] <= start <= shape[dim]:
+        raise IndexError(
+            f"start out of range (expected to be in range of [{-shape[dim]}, {shape[dim]}], but got {start})"
+        )
+    if length < 0:
+        raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
+    start += shape[dim] if start < 0 else 0
+    if start + length > shape[dim]:
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({shape[dim]}).")
+    return window(input, _range_key(dim, start, start + length))
+
+
+def select(input, dim, index):
+    """The view at `index` along dimension `dim`, which goes away."""
+    shape = array(input).shape
+    if not shape:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
+    dim = wrap_dim(dim, len(shape))
+    index = operator.index(index)
+    if not -shape[dim] <= index < shape[dim]:
+        raise IndexError(f"select(): index {index} out of range for tensor of size {list(shape)} at dimension {dim}")
+    return window(input, (slice(None),) * dim + (index,))
+
+
+# ---- cutting: one node with several outputs, so that a loop over the pieces takes linear time ----
+
+
+def _pieces(op, input, keys, saved):
+    """The windows `keys` as the outputs of one node, each a view of `input`."""
+    x = array(input)
+    pieces = record(op, (input,), tuple([x[(*key, Ellipsis)] for key in keys]), saved)
+    if isinstance(input, TensorBase):
+        for piece, key in zip(pieces, keys):
+            attach_view(piece, input, _look_through(key))
+    return pieces
+
+
+def _look_through(key):
+    return lambda base: window(base, key)
+
+
+def unbind(input, dim=0):
+    """The views along dimension `dim`, which goes away, as a tuple."""
+    shape = array(input).shape
+    if not shape:
+        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+    dim = wrap_dim(dim, len(shape))
+    keys = [(slice(None),) * dim + (index,) for index in range(shape[dim])]
+    return _pieces(unbind_backward, input, keys, (dim,))
+
+
+def unbind_backward(node, *arguments):
+    *gradients, dim = arguments
+    return stack(_with_zeros(gradients, node.shapes), dim)
+
+
+def _with_zeros(gradients, shapes):
+    """The gradients of several outputs, with zeros for those that nobody used."""
+    given = array(next(g for g in gradients if g is not None))
+    return [np.zeros_like(given, shape=s) if g is None else g for g, s in zip(gradients, shapes)]
+
+
+def split(tensor, split_size_or_sections, dim=0):
+    """Views of pieces along `dim`: each of the given size (the last may be smaller) or of the listed sizes."""
+    shape = array(tensor).shape
+    if not shape:
+        raise RuntimeError("split expects at least a 1-dimensional tensor")
+    dim = wrap_dim(dim, len(shape))
+    size = shape[dim]
+    if isinstance(split_size_or_sections, (list, tuple)):
+        sections = [operator.index(section) for section in split_size_or_sections]
+        if sum(sections) != size or min(sections, default=0) < 0:
+            raise RuntimeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's size at dimension "
+                f"{dim}), but got split_sizes={sections}"
+            )
+    else:
+        step = operator.index(split_size_or_sections)
+        if step < 0 or (step == 0 and size):
+            raise RuntimeError(f"split expects split_size to be positive for a dimension of size {size}, got {step}")
+        sections = [min(step, size - start) for start in range(0, size, step or 1)] or [0]
+    ends = np.cumsum([0, *sections]).tolist()
+    keys = [_range_key(dim, start, stop) for start, stop in zip(ends, ends[1:])]
+    return _pieces(split_backward, tensor, keys, (dim,))
+
+
+def split_backward(node, *arguments):
+    *gradients, dim = arguments
+    return cat(_with_zeros(gradients, node.shapes), dim)
+
+
+def chunk(input, chunks, dim=0):
+    """Views of at most `chunks` pieces of equal size along `dim`; the last may be smaller."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    shape = array(input).shape
+    if not shape:
+        raise RuntimeError("chunk expects at least a 1-dimensional tensor")
+    size = shape[wrap_dim(dim, len(shape))]
+    return split(input, -(-size // chunks), dim) if size else split(input, [0] * chunks, dim)
+
+
+# ---- joining ----
+
+
+def _of_one_dtype(op, tensors):
+    if isinstance(tensors, TensorBase) or not isinstance(tensors, (list, tuple)):
+        raise TypeError(f"{op}(): argument 'tensors' must be a tuple or list of tensors, got {type(tensors).__name__}")
+    if not tensors:
+        raise RuntimeError(f"{op} expects a non-empty list of tensors")
+    dtype = dtypes.result_type(*tensors).numpy
+    return [cast(tensor, dtype) for tensor in tensors]
+
+
+def cat(tensors, dim=0):
+    """The tensors one after the other along dimension `dim`; their other sizes must be equal.
+
+    As in PyTorch, tensors of shape (0,) are skipped whatever the dimensions of the others.
+    """
+    tensors = _of_one_dtype("cat", tensors)
+    shapes = [array(tensor).shape for tensor in tensors]
+    if () in shapes:
+        raise RuntimeError(f"zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated")
+    real = [(t, s) for t, s in zip(tensors, shapes) if s != (0,)]
+    if not real:
+        real = list(zip(tensors, shapes))
+    first = real[0][1]
+    dim = wrap_dim(dim, len(first))
+    for number, (_, shape) in enumerate(real):
+        if len(shape) != len(first):
+            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
+        if shape[:dim] + shape[dim + 1 :] != first[:dim] + first[dim + 1 :]:
+            wrong = next(i for i in range(len(first)) if i != dim and shape[i] != first[i])
+            raise RuntimeError(
+                f"Sizes of tensors must match except in dimension {dim}. Expected size {first[wrong]} but got size "
+                f"{shape[wrong]} for tensor number {number} in the list."
+            )
+    inputs = tuple([tensor for tensor, _ in real])
+    joined = np.concatenate([array(tensor) for tensor in inputs], dim)
+    ends = np.cumsum([0, *[shape[dim] for _, shape in real]]).tolist()
+    return record(cat_backward, inputs, joined, (dim, ends))
+
+
+def cat_backward(node, g, dim, ends):
+    ranges = enumerate(zip(ends, ends[1:]))
+    return tuple([window(g, _range_key(dim, a, b)) if node.needs(i) else None for i, (a, b) in ranges])
+
+
+concat = concatenate = cat
+
+
+def stack(tensors, dim=0):
+    """Tensors of one shape along a new dimension `dim`."""
+    tensors = _of_one_dtype("stack", tensors)
+    first = array(tensors[0]).shape
+    for number, tensor in enumerate(tensors):
+        if array(tensor).shape != first:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
+                f"{list(array(tensor).shape)} at entry {number}"
+            )
+    dim = wrap_dim(dim, len(first) + 1)
+    return record(stack_backward, tuple(tensors), np.stack([array(tensor) for tensor in tensors], dim), (dim,))
+
+
+def stack_backward(node, g, dim):
+    return unbind(g, dim)

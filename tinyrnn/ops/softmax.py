@@ -1,0 +1,121 @@
+"""Softmax and its logarithm, and a softmax over some of the elements."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyrnn import dtypes
+from tinyrnn.engine.base import TensorBase
+from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops import elementary
+from tinyrnn.ops.arithmetic import mul, sub
+from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
+from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.reductions import sum as sum_along
+from tinyrnn.ops.slicing import wrap_dim
+
+
+def softmax(input, dim, dtype=None):
+    """``exp(input) / sum(exp(input))`` along `dim`, computed after a cast to `dtype` if one is given.
+
+    Large values do not overflow. A line of nothing but -inf gives NaN; see `masked_softmax`.
+
+    Raises
+    ------
+    RuntimeError
+        If the elements are not floating-point.
+    IndexError
+        If there is no dimension `dim`.
+    """
+    input, axis = _prepare("softmax", input, dim, dtype)
+    x = array(input)
+    y = _along(backend(x).softmax_forward, x, axis)
+    return record(softmax_backward, (input,), y, (y, axis))
+
+
+def softmax_backward(node, g, y, axis):
+    if isinstance(g, TensorBase):
+        return mul(y, sub(g, sum_along(mul(g, y), axis, keepdim=True)))
+    return _along(backend(g).softmax_backward, g, y, axis)
+
+
+def log_softmax(input, dim, dtype=None):
+    """``log(softmax(input, dim))``, without the underflow of taking the logarithm afterwards.
+
+    Raises
+    ------
+    RuntimeError
+        If the elements are not floating-point.
+    IndexError
+        If there is no dimension `dim`.
+    """
+    input, axis = _prepare("log_softmax", input, dim, dtype)
+    x = array(input)
+    y = _along(backend(x).log_softmax_forward, x, axis)
+    return record(log_softmax_backward, (input,), y, (y, axis))
+
+
+def log_softmax_backward(node, g, y, axis):
+    if isinstance(g, TensorBase):
+        return sub(g, mul(elementary.exp(y), sum_along(g, axis, keepdim=True)))
+    return _along(backend(g).log_softmax_backward, g, y, axis)
+
+
+def _prepare(name, input, dim, dtype):
+    if dtype is not None:
+        input = cast(input, dtypes.as_dtype(dtype).numpy)
+    x = array(input)
+    if x.dtype.kind != "f":
+        found = dtypes.of_array(x)
+        raise RuntimeError(f"{name}(): expected a floating-point tensor, got {found}; convert it with .float()")
+    return input, wrap_dim(dim, x.ndim)
+
+
+def _along(kernel, *arguments):
+    """Call a kernel with an axis; a 0-d array goes in with one dimension."""
+    *arrays, axis = arguments
+    if arrays[0].ndim:
+        return kernel(*arrays, axis)
+    return kernel(*[each.reshape(1) for each in arrays], axis).reshape(())
+
+
+def masked_softmax(scores, mask, dim=-1):
+    """The softmax along `dim` over the elements where `mask` is True; zero elsewhere.
+
+    Parameters
+    ----------
+    scores : float tensor. What stands in masked places (NaN, too) reaches neither values nor gradients.
+    mask : bool tensor or array that broadcasts to the shape of `scores`; True means keep.
+
+    A line in which nothing is kept gives zeros, and passes on zero gradients.
+
+    Raises
+    ------
+    TypeError
+        If the mask is not boolean.
+    """
+    scores, axis = _prepare("masked_softmax", scores, dim, None)
+    x, mask = array(scores), array(mask)
+    if mask.dtype != bool:
+        raise TypeError(f"masked_softmax: expected a bool mask (True = keep), got {mask.dtype}; compare it with != 0")
+    if broadcast_shape(x.shape, mask.shape) != x.shape:
+        raise RuntimeError(f"masked_softmax: mask of shape {mask.shape} does not broadcast to scores of shape {x.shape}")
+    mask = expand_to(mask, x.shape)
+    y = _along(backend(x).softmax_forward, np.where(mask, x, x.dtype.type(-np.inf)), axis)
+    y = np.where(mask, y, x.dtype.type(0))
+    return record(masked_softmax_backward, (scores,), y, (y, mask, axis))
+
+
+def masked_softmax_backward(node, g, y, mask, axis):
+    return softmax_backward(node, keep_where(mask, g), y, axis)
+
+
+def keep_where(mask, x):
+    """`x` where the array `mask` is True, else 0."""
+    data = array(x)
+    return record(keep_where_backward, (x,), np.where(mask, data, data.dtype.type(0)), (mask,))
+
+
+def keep_where_backward(node, g, mask):
+    return keep_where(mask, g)
