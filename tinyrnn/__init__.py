@@ -10,7 +10,7 @@ from __future__ import annotations
 from math import e, inf, nan, pi
 
 from tinyrnn import _compiled  # noqa: F401, RUF100  (first: it decides whether what follows runs compiled)
-from tinyrnn.tensor import Tensor  # before creation.tensor, which takes the module's place as an attribute
+from tinyrnn._tensor import Tensor  # before creation.tensor, which takes the module's place as an attribute
 
 # isort: split
 from tinyrnn.configuration import show_config
@@ -25,10 +25,8 @@ from tinyrnn.dtypes import (
     float_ as float, double, dtype, finfo, iinfo, can_cast, promote_types, result_type, get_default_dtype,
     set_default_dtype,
 )  # fmt: skip
-from tinyrnn.engine.modes import (
-    no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled, is_inference_mode_enabled,
-)  # fmt: skip
-from tinyrnn.engine.tape import tape
+from tinyrnn.grad_modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled, is_inference_mode_enabled  # fmt: skip
+from tinyrnn.autograd.wengert import tape
 from tinyrnn.generator import (
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
 )  # fmt: skip

@@ -7,9 +7,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.kernels import cpu, dispatch, reference
-from tinyrnn.tensor import Tensor
 
 
 class OtherArray(np.ndarray):

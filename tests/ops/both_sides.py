@@ -7,12 +7,12 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tinyrnn._tensor import Tensor  # noqa: F401  (registers the class that `wrap` makes)
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.engine.backward import gradients_of
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import requires_grad
 from tinyrnn.ops import indexing, shaping, slicing, sorting
-from tinyrnn.tensor import Tensor  # noqa: F401  (registers the class that `wrap` makes)
 
 OURS = SimpleNamespace(
     **{

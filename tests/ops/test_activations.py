@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.kernels import reference
 from tinyrnn.ops import activations
-from tinyrnn.tensor import Tensor
 
 # name, arguments after the input
 ACTIVATIONS = [

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.kernels import reference
 from tinyrnn.ops import arithmetic, elementary, powers, selection
-from tinyrnn.tensor import Tensor
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "float32", "float64")
 

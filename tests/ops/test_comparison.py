@@ -7,8 +7,8 @@ import operator
 import numpy as np
 import pytest
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.ops import comparison
-from tinyrnn.tensor import Tensor
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "float32", "float64")
 BINARY = ("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor")

@@ -5,10 +5,10 @@ import math
 import numpy as np
 import pytest
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.ops.dropout import dropout
 from tinyrnn.random import manual_seed
-from tinyrnn.tensor import Tensor
 
 
 def leaf(array):

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import grad, gradcheck, gradgradcheck
 from tinyrnn.kernels import reference
 from tinyrnn.ops.embedding import embedding
-from tinyrnn.tensor import Tensor
 
 
 def leaf(array):

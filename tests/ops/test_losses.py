@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.ops import losses
-from tinyrnn.tensor import Tensor
 
 REDUCTIONS = ["mean", "sum", "none"]
 

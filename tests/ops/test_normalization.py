@@ -8,9 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.ops.normalization import layer_norm
-from tinyrnn.tensor import Tensor
 
 
 def leaf(array):

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.ops import products
-from tinyrnn.tensor import Tensor
 
 SHAPES = [  # two sides of a matmul
     ((3,), (3,)),

@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyrnn.autograd import grad, gradcheck, gradgradcheck
+from tinyrnn.autograd.wengert import tape
 from tinyrnn.creation import tensor
-from tinyrnn.engine.tape import tape
 from tinyrnn.ops.recurrent import recurrent
 from tinyrnn.ops.recurrent_cells import CELLS
 

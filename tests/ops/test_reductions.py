@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
-from tinyrnn.engine.tape import tape
+from tinyrnn.autograd.wengert import tape
 from tinyrnn.ops import norms, reductions
-from tinyrnn.tensor import Tensor
 
 INF = math.inf
 

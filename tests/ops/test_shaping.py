@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
+from tinyrnn.autograd.wengert import tape
 from tinyrnn.engine.backward import gradients_of
 from tinyrnn.engine.base import wrap
-from tinyrnn.engine.tape import tape
 
 X = np.random.default_rng(1).standard_normal((2, 3, 4))
 ONES = np.random.default_rng(2).standard_normal((1, 3, 1, 2))

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 from tinyrnn import dtypes
+from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.ops.softmax import log_softmax, masked_softmax, softmax
-from tinyrnn.tensor import Tensor
 
 FUNCTIONS = {"softmax": softmax, "log_softmax": log_softmax}
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from tinyrnn.engine.backward import backward, gradients_of
 from tinyrnn.engine.base import TensorBase, wrap
-from tinyrnn.engine.modes import no_grad
 from tinyrnn.engine.tape import requires_grad
+from tinyrnn.grad_modes import no_grad
 
 X = np.random.default_rng(1).uniform(0.5, 2.0, (3, 4))
 Y = np.random.default_rng(2).uniform(0.5, 2.0, (3, 4))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from tinyrnn.engine.base import wrap
-from tinyrnn.engine.modes import no_grad
+from tinyrnn.grad_modes import no_grad
 from tinyrnn.ops.softmax import log_softmax
 from tinyrnn.random import manual_seed
 from tinyrnn.seq2seq import Codec, Seq2Seq, Vocabulary

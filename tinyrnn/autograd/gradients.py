@@ -9,6 +9,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine import backward as engine
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import requires_grad, source_of
+from tinyrnn.hooks import register_gradient_hook
 from tinyrnn.size import Size
 
 
@@ -177,7 +178,7 @@ def retain_grad(self) -> None:
     if source is None:
         raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
     if source is not self and not retains_grad(self):
-        engine.register_hook(self, _Keep(self))
+        register_gradient_hook(self, _Keep(self))
 
 
 def retains_grad(self) -> bool:
@@ -195,7 +196,7 @@ def register_hook(self, hook: Any) -> Any:
     """
     if not requires_grad(self):
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
-    return engine.register_hook(self, hook)
+    return register_gradient_hook(self, hook)
 
 
 def set_requires_grad(self, value: bool) -> None:

@@ -9,8 +9,8 @@ import numpy as np
 
 from tinyrnn.engine.backward import gradients_of
 from tinyrnn.engine.base import TensorBase, wrap
-from tinyrnn.engine.modes import enable_grad
 from tinyrnn.engine.tape import requires_grad, source_of
+from tinyrnn.grad_modes import enable_grad
 
 FULL = 300  # up to so many input elements, the whole Jacobian is compared; above, random directions
 ONE_BY_ONE = 32  # up to so many output elements, each is differentiated by itself

@@ -1,5 +1,5 @@
-"""The tape-based autograd engine: base (tensor state), tape (recording), backward (the walk), modes (what is recorded).
+"""The tape-based autograd engine: base (what a tensor is to the tape), tape (recording), backward (the walk), modes.
 
-Cython compiles these files as they are. ``TINYRNN_PURE=1`` runs the uncompiled files instead, for reading and stepping
-through them with a debugger; both behave the same.
+Plain Python that Cython compiles from these very files (C types in the .pxd files). It knows no op, no layer and no
+device. ``TINYRNN_PURE=1`` runs the uncompiled files, for reading and stepping through them; both behave the same.
 """

@@ -1,17 +1,12 @@
-"""The backward walk: from the outputs back along the tape, latest node first.
-
-Plain Python, compiled by Cython from this very file (types in ``backward.pxd``).
-"""
+"""The backward walk: from the outputs back along the tape, latest node first."""
 
 from __future__ import annotations
-
-import weakref
 
 import numpy as np
 
 from tinyrnn.engine.base import TensorBase, as_array, version_of, wrap
 from tinyrnn.engine.modes import change_modes, detecting_anomalies
-from tinyrnn.engine.tape import Node, SavedOutput, arguments, nodes_behind, requires_grad, source_of
+from tinyrnn.engine.tape import SavedOutput, arguments, nodes_behind, requires_grad, source_of
 
 
 class Walk:
@@ -34,9 +29,8 @@ class Walk:
         for node in self.nodes:
             if node.saved is None:
                 raise RuntimeError(
-                    f"Trying to backward through the graph a second time: {node.name} at {node.where} has freed what "
-                    f"it saved. Pass retain_graph=True to the first backward, or, if this is the recurrent state of "
-                    f"an earlier step, carry it over with state.detach()"
+                    f"Trying to backward through the graph a second time: {node.name} at {node.where} has freed what it "
+                    f"saved. Pass retain_graph=True to the first backward, or carry recurrent state over with detach()"
                 )
             self.waiting[node] = [None] * len(node.shapes)
         for source, output, gradient in zip(sources, outputs, gradients):
@@ -84,6 +78,7 @@ class Walk:
 
     def add(self, source, slot, gradient, fresh):
         """Add to what has arrived at `source`; in place only where the sum so far belongs to this walk."""
+        gradient = as_array(gradient)
         arrived = self.waiting.get(source)
         if arrived is None:
             arrived = self.waiting[source] = [None]
@@ -173,44 +168,6 @@ def _release(node):
             node.saved = None
             node.sources = ()
             return
-
-
-class RemovableHandle:
-    """Returned when a hook is registered; `remove()` takes the hook away again."""
-
-    def __init__(self, hooks):
-        self.hooks = hooks
-
-    def remove(self):
-        self.hooks.pop(self, None)
-
-
-def register_hook(tensor, hook):
-    """Call ``hook(gradient)`` whenever the gradient of `tensor` is complete; what it returns takes its place."""
-    source = source_of(tensor)
-    if source is None:
-        raise RuntimeError("cannot register a hook on a tensor that does not require a gradient: set requires_grad first")
-    if source.hooks is None:
-        source.hooks = {}
-    handle = RemovableHandle(source.hooks)
-    source.hooks[handle] = hook if isinstance(source, TensorBase) else (tensor.output, hook)
-    return handle
-
-
-def retain_grad(tensor):
-    """Keep the gradient of a tensor that is not a leaf in its ``.grad``."""
-    reference = weakref.ref(tensor)
-
-    def keep(gradient):
-        alive = reference()
-        if alive is not None:
-            alive.grad = gradient if alive.grad is None else alive.grad + gradient
-
-    source = source_of(tensor)
-    if source is None:
-        raise RuntimeError("cannot retain the gradient of a tensor that does not require one")
-    if isinstance(source, Node):
-        register_hook(tensor, keep)
 
 
 def _run_hooks(node, gradients):

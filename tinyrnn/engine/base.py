@@ -1,14 +1,11 @@
-"""What the tape needs to know of a tensor: its array, its gradient, and the node that made it.
-
-Plain Python, compiled by Cython from this very file (types in ``base.pxd``). Knows no op, no layer and no device.
-"""
+"""What the tape needs to know of a tensor: its array, its gradient, and the node that made it."""
 
 from __future__ import annotations
 
 try:
     import cython
 except ImportError:
-    from tinyrnn.engine import uncompiled as cython
+    from tinyrnn import _uncompiled as cython
 
 import numpy as np
 
@@ -38,20 +35,13 @@ class View:
 class TensorBase:
     """An array on the tape.
 
-    array
-        The numbers: a NumPy or CuPy array; never a NumPy scalar.
-    grad
-        A tensor of the same shape, or None.
-    node, output
-        The node that made this tensor, and which of its outputs this is; None and 0 for leaves and constants.
-    tracked
-        True for a leaf that collects a gradient.
-    version
-        Counts writes to the memory of `array`, also those through views; None until somebody asks (`version_of`).
-    window
-        A View, if the memory belongs to another tensor.
-    hooks
-        Of a leaf: functions called with its gradient, by handle number.
+    array : the numbers: a NumPy or CuPy array; never a NumPy scalar.
+    grad : a tensor of the same shape, or None.
+    node, output : the node that made this tensor, and which of its outputs this is; None and 0 for leaves and constants.
+    tracked : True for a leaf that collects a gradient.
+    version : counts writes to the memory of `array`, also those through views; None until asked for (`version_of`).
+    window : a View, if the memory belongs to another tensor.
+    hooks : of a leaf: functions called with its gradient, by key.
     """
 
     def __init__(self, array, tracked=False):

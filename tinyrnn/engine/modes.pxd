@@ -3,4 +3,5 @@ cdef Py_ssize_t _threads_changed
 cdef object _modes
 
 cpdef bint recording()
+cpdef bint inferring()
 cpdef bint detecting_anomalies()

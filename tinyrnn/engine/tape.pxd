@@ -36,22 +36,17 @@ cdef str _PACKAGE
 cpdef object record(object op, tuple inputs, object output, tuple saved=*)
 
 @cython.locals(node=Node, index=Py_ssize_t, tensor=TensorBase)
-cdef _write_down(object op, tuple inputs, tuple tensors, tuple saved)
+cdef _write_down(object op, tuple inputs, tuple outputs, tuple tensors, tuple saved)
 
 @cython.locals(filename=str)
 cdef _note_place(Node node)
 
 cdef tuple _sources(tuple inputs)
-cdef object _source(object x)
 cdef tuple _slots(tuple inputs)
+cdef tuple _pack(tuple saved, tuple outputs, tuple tensors)
 
-@cython.locals(tensor=TensorBase)
-cdef tuple _shapes(tuple tensors)
-
-cdef tuple _pack(tuple saved, tuple tensors)
-
-@cython.locals(tensor=TensorBase, index=Py_ssize_t, output=SavedOutput)
-cdef object _pack_one(object item, tuple tensors)
+@cython.locals(index=Py_ssize_t, packed=SavedOutput)
+cdef object _pack_one(object item, tuple outputs, tuple tensors)
 
 cdef tuple _stamps(tuple saved)
 
@@ -64,7 +59,10 @@ cdef _check_stamp(Node node, Py_ssize_t index, object array, Version version)
 cdef TensorBase _with_history(Node node, SavedOutput output)
 
 cpdef bint requires_grad(TensorBase tensor)
-cpdef object source_of(TensorBase tensor)
+
+@cython.locals(tensor=TensorBase)
+cpdef object source_of(object x)
+
 cdef _refresh(TensorBase tensor)
 
 @cython.locals(seen=set, stack=list, nodes=list, node=Node, last=Py_ssize_t, in_order=bint)

@@ -1,23 +1,20 @@
-"""The tape: nodes, how an op is recorded, and the list of nodes behind a tensor.
-
-Plain Python, compiled by Cython from this very file (types in ``tape.pxd``).
-"""
+"""The tape: nodes, how an op is recorded, and the nodes behind a tensor."""
 
 from __future__ import annotations
 
 try:
     import cython
 except ImportError:
-    from tinyrnn.engine import uncompiled as cython
+    from tinyrnn import _uncompiled as cython
 
 import operator
 import os
 
-from tinyrnn.engine.base import TensorBase, View, as_array, version_of, wrap
+from tinyrnn.engine.base import TensorBase, as_array, version_of, wrap
 from tinyrnn.engine.modes import change_modes, recording
 
 if not cython.compiled:  # else they come from cframe.pxd
-    from tinyrnn.engine.uncompiled import code_file, frame_code, frame_instruction, innermost_frame
+    from tinyrnn._uncompiled import code_file, frame_code, frame_instruction, innermost_frame
 
 _last_seq = 0
 _get_seq = operator.attrgetter("seq")
@@ -28,10 +25,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 @cython.final
 @cython.cclass
 class SavedOutput:
-    """An output that backward needs: its array, which output it is, and the write counter it shares with its tensor.
-
-    The tensor itself is not kept: a node that held its own output would never be freed.
-    """
+    """An output that backward needs: its array, its number (`index`), and the write counter it shares with its tensor."""
 
 
 @cython.freelist(1024)
@@ -78,18 +72,14 @@ class Node:
 def record(op, inputs, output, saved=()):
     """Turn what an op computed into tensors, and write the op onto the tape if a gradient is wanted.
 
-    Parameters
-    ----------
     op : the backward function, see Node.
     inputs : tuple of tensors, arrays and numbers, in the order in which `op` returns gradients.
     output : the array, or the tuple of arrays, that the op computed.
     saved : what `op` is called with after the output gradients: inputs, outputs, constants. Inputs and outputs come
         back as arrays, or as tensors with their history when backward itself is recorded.
 
-    Returns
-    -------
-    Tensors if any input is one, else `output` as it is: backward functions are written with the same ops and run on
-    plain arrays unless a graph is wanted.
+    Returns tensors if any input is one, else `output` as it is: backward functions are written with the same ops and
+    run on plain arrays unless a graph is wanted.
     """
     mixed = tracked = False
     for x in inputs:
@@ -102,28 +92,28 @@ def record(op, inputs, output, saved=()):
             return array
         tensor = wrap(array)
         if tracked and recording():
-            _write_down(op, inputs, (tensor,), saved)
+            _write_down(op, inputs, (output,), (tensor,), saved)
         return tensor
     arrays = tuple([as_array(y) for y in output])
     if not mixed:
         return arrays
     tensors = tuple([wrap(y) for y in arrays])
     if tracked and recording():
-        _write_down(op, inputs, tensors, saved)
+        _write_down(op, inputs, output, tensors, saved)
     return tensors
 
 
-def _write_down(op, inputs, tensors, saved):
+def _write_down(op, inputs, outputs, tensors, saved):
     global _last_seq
     node = Node.__new__(Node)
     node.op = op
     node.sources = _sources(inputs)
     node.slots = _slots(inputs)
-    node.saved = _pack(saved, tensors)
+    node.saved = _pack(saved, outputs, tensors)
     _last_seq += 1  # only now: looking up the sources may have replayed views, whose nodes come before this one
     node.seq = _last_seq
     node.stamps = _stamps(saved)
-    node.shapes = _shapes(tensors)
+    node.shapes = (tensors[0].array.shape,) if len(tensors) == 1 else tuple([t.array.shape for t in tensors])
     node.hooks = None
     _note_place(node)
     for index, tensor in enumerate(tensors):
@@ -144,19 +134,15 @@ def _note_place(node):
     node.lasti = frame_instruction(frame)
 
 
-# Most ops have one or two inputs and one output: their tuples are built without the detour over a list.
+# Most ops have one or two inputs: their tuples are built without the detour over a list.
 
 
 def _sources(inputs):
     if len(inputs) == 1:
-        return (_source(inputs[0]),)
+        return (source_of(inputs[0]),)
     if len(inputs) == 2:
-        return (_source(inputs[0]), _source(inputs[1]))
-    return tuple([_source(x) for x in inputs])
-
-
-def _source(x):
-    return source_of(x) if isinstance(x, TensorBase) else None
+        return (source_of(inputs[0]), source_of(inputs[1]))
+    return tuple([source_of(x) for x in inputs])
 
 
 def _slots(inputs):
@@ -167,31 +153,26 @@ def _slots(inputs):
     return None
 
 
-def _shapes(tensors):
-    if len(tensors) == 1:
-        return (tensors[0].array.shape,)
-    return tuple([tensor.array.shape for tensor in tensors])
-
-
-def _pack(saved, tensors):
+def _pack(saved, outputs, tensors):
     if len(saved) == 0:
         return saved
     if len(saved) == 1:
-        return (_pack_one(saved[0], tensors),)
+        return (_pack_one(saved[0], outputs, tensors),)
     if len(saved) == 2:
-        return (_pack_one(saved[0], tensors), _pack_one(saved[1], tensors))
-    return tuple([_pack_one(item, tensors) for item in saved])
+        return (_pack_one(saved[0], outputs, tensors), _pack_one(saved[1], outputs, tensors))
+    return tuple([_pack_one(item, outputs, tensors) for item in saved])
 
 
-def _pack_one(item, tensors):
+def _pack_one(item, outputs, tensors):
+    """An output becomes a SavedOutput: kept as a tensor, it would keep its node and so itself alive."""
     if not isinstance(item, TensorBase):
-        for index, tensor in enumerate(tensors):
-            if item is tensor.array:
-                output = SavedOutput.__new__(SavedOutput)
-                output.array = item
-                output.index = index
-                output.version = version_of(tensor)
-                return output
+        for index, output in enumerate(outputs):
+            if item is output:
+                packed = SavedOutput.__new__(SavedOutput)
+                packed.index = index
+                packed.array = tensors[index].array
+                packed.version = version_of(tensors[index])
+                return packed
     return item
 
 
@@ -244,8 +225,11 @@ def requires_grad(tensor):
     return tensor.tracked or tensor.node is not None
 
 
-def source_of(tensor):
-    """Where the tensor's gradient goes: the node that made it, the tensor itself if it is a leaf, None for a constant."""
+def source_of(x):
+    """Where the gradient of `x` goes: the node that made it, `x` itself if it is a leaf, None if it is a constant."""
+    if not isinstance(x, TensorBase):
+        return None
+    tensor = x
     if tensor.window is not None:
         _refresh(tensor)
     if tensor.node is not None:
@@ -257,32 +241,6 @@ def adopt(tensor, other):
     """Give `tensor` the place of `other` on the tape."""
     tensor.node = other.node
     tensor.output = other.output
-
-
-def record_view(op, source, array, replay, saved=()):
-    """Like `record`, for an `array` that is a window onto the memory of `source`.
-
-    ``replay(x)`` makes the same view of another tensor or array of the shape of `source`.
-    """
-    result = record(op, (source,), array, saved)
-    if isinstance(source, TensorBase):
-        attach_view(result, source, replay)
-    return result
-
-
-def attach_view(tensor, source, replay):
-    """Note that the memory of `tensor` is that of `source`, seen through `replay`."""
-    tensor.version = version_of(source)
-    outer = source.window
-    if not recording() or (outer is not None and outer.replay is None):
-        replay = None
-    elif outer is not None:
-        replay = _chain(outer.replay, replay)
-    tensor.window = View(source if outer is None else outer.base, replay, tensor.version.count)
-
-
-def _chain(first, second):
-    return lambda base: second(first(base))
 
 
 def _refresh(tensor):
@@ -305,48 +263,17 @@ def nodes_behind(sources):
     nodes = []
     stack = [source for source in sources if isinstance(source, Node)]
     in_order = True
+    last = _last_seq
     while stack:
         node = stack.pop()
         if node not in seen:
             seen.add(node)
-            if nodes and node.seq > last:
-                in_order = False
+            in_order = in_order and node.seq <= last
             last = node.seq
             nodes.append(node)
             for source in node.sources:
                 if isinstance(source, Node):
                     stack.append(source)
-    if not in_order:  # a chain of ops is found in order
+    if not in_order:  # a chain is
         nodes.sort(key=_get_seq, reverse=True)
     return nodes
-
-
-class Tape(list):
-    """The nodes behind a tensor in the order in which they ran (the Wengert list); prints as a table."""
-
-    def __repr__(self):
-        numbers = {node: number for number, node in enumerate(self)}
-        rows = [("#", "op", "inputs", "output", "where")]
-        for node, number in numbers.items():
-            inputs = ", ".join([_input_name(node, index, numbers) for index in range(len(node.sources))])
-            rows.append((str(number), node.name, inputs, ", ".join(map(str, node.shapes)), node.where))
-        widths = [max([len(row[column]) for row in rows]) for column in range(5)]
-        return "\n".join(["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows])
-
-
-def _input_name(node, index, numbers):
-    source = node.sources[index]
-    if source is None:
-        return "constant"
-    if isinstance(source, TensorBase):
-        return f"leaf{source.array.shape}"
-    output = f".{node.slot(index)}" if len(source.shapes) > 1 else ""
-    return f"#{numbers.get(source, '?')}{output}"
-
-
-def tape(tensor):
-    """The ops that led to `tensor`, first to last, as a list of Node.
-
-    Printed: number, op, inputs (``#3`` is the result of row 3), output shapes, and the line that ran the op.
-    """
-    return Tape(reversed(nodes_behind([source_of(tensor)])))

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
 from tinyrnn.nn import init
 from tinyrnn.nn.lengths import checked_lengths
@@ -16,7 +17,6 @@ from tinyrnn.nn.parameter import Parameter
 from tinyrnn.ops.attention import additive_scores, attend, blank, dot_scores, length_mask
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.shaping import squeeze, unsqueeze
-from tinyrnn.tensor import Tensor
 
 
 class PreparedKeys(NamedTuple):

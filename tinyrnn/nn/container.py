@@ -9,9 +9,9 @@ from collections.abc import ItemsView, Iterable, Iterator, KeysView, Mapping, Va
 from typing import Any
 
 from tinyrnn import dtypes
+from tinyrnn._tensor import Tensor
 from tinyrnn.nn.module import Module, indented
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.tensor import Tensor
 
 
 def _position(index: Any, length: int, owner: Any) -> int:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
-from tinyrnn.engine.modes import no_grad
+from tinyrnn.grad_modes import no_grad
 from tinyrnn.nn import functional, init
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.tensor import Tensor
 
 
 class Embedding(Module):

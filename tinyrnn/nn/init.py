@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn.engine.base import wrap
-from tinyrnn.engine.modes import no_grad
+from tinyrnn.grad_modes import no_grad
 
 # The gain that keeps the variance through a layer with this nonlinearity after it.
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
 from tinyrnn.nn import functional, init
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.tensor import Tensor
 
 
 class Identity(Module):

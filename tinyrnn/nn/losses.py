@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.nn import functional
 from tinyrnn.nn.module import Module
-from tinyrnn.tensor import Tensor
 
 
 class _Loss(Module):

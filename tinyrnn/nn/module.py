@@ -9,11 +9,11 @@ from typing import Any, NamedTuple, NoReturn
 import numpy as np
 
 from tinyrnn import dtypes
-from tinyrnn.engine.backward import RemovableHandle
+from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import wrap
-from tinyrnn.engine.modes import no_grad
+from tinyrnn.grad_modes import no_grad
+from tinyrnn.hooks import RemovableHandle
 from tinyrnn.nn.registry import Registry
-from tinyrnn.tensor import Tensor
 
 
 class IncompatibleKeys(NamedTuple):
@@ -289,7 +289,7 @@ def _register_hook(hooks: dict, hook: Callable, prepend: bool, with_kwargs: bool
     others = dict(hooks)
     if prepend:
         hooks.clear()
-    hooks[handle] = (hook, with_kwargs)
+    hooks[handle.key] = (hook, with_kwargs)
     if prepend:
         hooks.update(others)
     return handle

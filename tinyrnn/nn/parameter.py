@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinyrnn import dtypes
+from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import TensorBase, version_of
-from tinyrnn.tensor import Tensor
 
 
 class Parameter(Tensor):

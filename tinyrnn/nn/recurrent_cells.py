@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
 from tinyrnn.nn import init
 from tinyrnn.nn.module import Module
@@ -14,7 +15,6 @@ from tinyrnn.nn.parameter import Parameter
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.shaping import squeeze, unsqueeze
-from tinyrnn.tensor import Tensor
 
 NONLINEARITIES = ("tanh", "relu")
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.tensor import Tensor
 
 
 class Registry:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrnn import dtypes
-from tinyrnn.engine.tape import record, record_view
+from tinyrnn.engine.tape import record
 from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.views import record_view
 
 
 def expand_to(x, shape):

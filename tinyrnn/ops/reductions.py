@@ -9,12 +9,13 @@ import numpy as np
 
 from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase, as_array, wrap
-from tinyrnn.engine.tape import record, record_view
+from tinyrnn.engine.tape import record
 from tinyrnn.ops import arithmetic, elementary
 from tinyrnn.ops.arithmetic import mul, sub
 from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.shaping import reshape
 from tinyrnn.ops.slicing import wrap_dim
+from tinyrnn.ops.views import record_view
 
 # ---- dimensions ----------------------------------------------------------------------------------------------------
 

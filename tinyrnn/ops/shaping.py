@@ -10,10 +10,11 @@ import operator
 
 import numpy as np
 
-from tinyrnn.engine.tape import record, record_view
+from tinyrnn.engine.tape import record
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, sum_to
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.slicing import window, wrap_dim, wrap_dims
+from tinyrnn.ops.views import record_view
 
 
 def _sizes(op, sizes, named=None):

@@ -8,8 +8,9 @@ import numpy as np
 
 from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase
-from tinyrnn.engine.tape import attach_view, record, record_view
+from tinyrnn.engine.tape import record
 from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.views import attach_view, record_view
 
 
 def wrap_dim(dim, ndim):

@@ -9,10 +9,10 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import version_of, wrap
-from tinyrnn.engine.modes import enable_grad, no_grad
+from tinyrnn.grad_modes import enable_grad, no_grad
 from tinyrnn.nn.module import zero_gradients
-from tinyrnn.tensor import Tensor
 
 
 class Optimizer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.nn.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, PreparedKeys
 from tinyrnn.nn.dropout import Dropout
 from tinyrnn.nn.embedding import Embedding
@@ -12,7 +13,6 @@ from tinyrnn.nn.module import Module
 from tinyrnn.ops.slicing import cat
 from tinyrnn.seq2seq.encoder import Memory, State, recurrent
 from tinyrnn.seq2seq.vocabulary import PADDING
-from tinyrnn.tensor import Tensor
 
 ATTENTIONS: Final = ("general", "dot", "additive")
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any, Final, NamedTuple
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.nn.dropout import Dropout
 from tinyrnn.nn.embedding import Embedding
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.recurrent import GRU, LSTM, RNN
 from tinyrnn.ops.slicing import cat
 from tinyrnn.seq2seq.vocabulary import PADDING
-from tinyrnn.tensor import Tensor
 
 CELLS: Final = {"lstm": LSTM, "gru": GRU, "rnn": RNN}
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.nn.module import Module
 from tinyrnn.ops.softmax import log_softmax
 from tinyrnn.seq2seq.codec import Codec
 from tinyrnn.seq2seq.decoder import ATTENTIONS, Decoder
 from tinyrnn.seq2seq.encoder import CELLS, Encoder, Memory, State
-from tinyrnn.tensor import Tensor
 
 
 class Seq2Seq(Module):

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tinyrnn.engine.base import wrap
-from tinyrnn.engine.modes import no_grad
+from tinyrnn.grad_modes import no_grad
 from tinyrnn.seq2seq.batching import pad
 from tinyrnn.seq2seq.model import Seq2Seq
 from tinyrnn.seq2seq.vocabulary import END, PADDING, START

@@ -9,12 +9,12 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import wrap
 from tinyrnn.seq2seq.batching import pad
 from tinyrnn.seq2seq.model import Seq2Seq
 from tinyrnn.seq2seq.pairs import DataError, group_references
 from tinyrnn.seq2seq.vocabulary import END, PADDING, START
-from tinyrnn.tensor import Tensor
 
 Pair = tuple[str, str]
 

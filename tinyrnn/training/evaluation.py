@@ -6,14 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from tinyrnn.engine.modes import no_grad
+from tinyrnn._tensor import Tensor
+from tinyrnn.grad_modes import no_grad
 from tinyrnn.nn.functional import cross_entropy
 from tinyrnn.seq2seq.metrics import error_rates
 from tinyrnn.seq2seq.model import Seq2Seq
 from tinyrnn.seq2seq.pairs import group_references
 from tinyrnn.seq2seq.search import evaluating, search
 from tinyrnn.seq2seq.vocabulary import PADDING, split
-from tinyrnn.tensor import Tensor
 from tinyrnn.training.data import Batch, EncodedPairs, Pair
 
 _BATCH = 128

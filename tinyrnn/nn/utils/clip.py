@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from tinyrnn import dtypes
+from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import as_array, version_of, wrap
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.tensor import Tensor
 
 
 def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:

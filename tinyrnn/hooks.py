@@ -1,0 +1,37 @@
+"""Registering hooks: on tensors here, on modules in nn/module.py; both give back a RemovableHandle."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tinyrnn.engine.base import TensorBase
+from tinyrnn.engine.tape import source_of
+
+
+class RemovableHandle:
+    """Returned when a hook is registered; `remove()` takes the hook away again."""
+
+    def __init__(self, hooks: dict) -> None:
+        self._hooks = hooks
+        self.key = object()  # not the handle itself, which holds the dict: that would be a reference cycle
+
+    def remove(self) -> None:
+        self._hooks.pop(self.key, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self.remove()
+
+
+def register_gradient_hook(tensor: TensorBase, hook: Any) -> RemovableHandle:
+    """Call ``hook(gradient)`` whenever the gradient of `tensor` is complete; what it returns takes its place."""
+    source = source_of(tensor)
+    if source is None:
+        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient; set requires_grad=True first")
+    if source.hooks is None:
+        source.hooks = {}
+    handle = RemovableHandle(source.hooks)
+    source.hooks[handle.key] = hook if isinstance(source, TensorBase) else (tensor.output, hook)
+    return handle
