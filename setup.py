@@ -48,7 +48,7 @@ def translate(extensions):
     c_files = {each.name: each.sources for each in translated}
     for each in extensions:
         each.sources = c_files[each.name]
-        each.include_dirs.append(numpy.get_include())
+        each.include_dirs += [numpy.get_include(), "tinyrnn/kernels/cpu"]
 
 
 def fingerprints(extensions):

@@ -25,7 +25,10 @@ Write = Callable[[str, bytes], str]
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
     # -P and the path: the package under test, be it the checkout or installed, wherever the tests are run.
     command = [sys.executable, "-P", "-m", "tinyrnn", *arguments]
-    environment = os.environ | {"PYTHONPATH": str(Path(tinyrnn.__file__).parents[1])}
+    environment = os.environ | {
+        "PYTHONPATH": str(Path(tinyrnn.__file__).parents[1]),
+        "PYTHONWARNINGS": "ignore:tinyrnn runs without its compiled kernels",  # what is tested does not depend on them
+    }
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     return subprocess.Popen(command, env=environment, **{**pipes, "encoding": "utf-8", **options})
 

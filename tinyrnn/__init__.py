@@ -10,9 +10,7 @@ from __future__ import annotations
 from math import e, inf, nan, pi
 
 from tinyrnn import _compiled  # noqa: F401, RUF100  (first: it decides whether what follows runs compiled)
-from tinyrnn._tensor import Tensor  # before creation.tensor, which takes the module's place as an attribute
-
-# isort: split
+from tinyrnn._tensor import Tensor
 from tinyrnn.configuration import show_config
 from tinyrnn.conversion import is_floating_point, is_tensor, numel
 from tinyrnn.creation import (
@@ -69,7 +67,7 @@ from tinyrnn.size import Size
 __version__ = "0.1.0"
 
 __all__ = [
-    # tensor.py
+    # _tensor.py
     "Tensor",
     # size.py
     "Size",
@@ -89,10 +87,10 @@ __all__ = [
     # random.py
     "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
     "randperm",
-    # engine/modes.py
+    # grad_modes.py
     "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
     "is_inference_mode_enabled",
-    # engine/tape.py
+    # autograd/wengert.py
     "tape",
     # configuration.py
     "show_config",

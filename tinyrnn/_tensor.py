@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tinyrnn import conversion, devices, dtypes, printing, random
 from tinyrnn.autograd import gradients
-from tinyrnn.engine.base import TensorBase, register_tensor_class, version_of
+from tinyrnn.engine.base import TensorBase, register, version_of
 from tinyrnn.engine.tape import requires_grad as engine_requires_grad
 from tinyrnn.engine.tape import source_of
 from tinyrnn.ops import (
@@ -369,4 +369,4 @@ class Tensor(TensorBase):
     __deepcopy__ = conversion.deep_copy
 
 
-register_tensor_class(Tensor)
+register(Tensor, arithmetic.add_into)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tinyrnn.random import manual_seed
+from tinyrnn.random import manual_seed, rand
 from tinyrnn.seq2seq import Codec, DataError, Seq2Seq, predict
 from tinyrnn.training import (
     Callback,
@@ -125,8 +125,12 @@ def test_the_figures_mean_what_they_say(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_one_seed_gives_the_same_numbers() -> None:
+    drawn = iter([1, 2, 3, 4])
+
     def numbers(seed: int) -> list[dict[str, Any]]:
-        history = make_trainer(model=make_model(dropout=0.3), seed=seed).fit()
+        trainer = make_trainer(model=make_model(dropout=0.3), seed=seed)
+        rand(next(drawn))  # what else was drawn before has no influence
+        history = trainer.fit()
         return [{k: v for k, v in e.items() if k not in ("seconds", "target_tokens_per_second")} for e in history]
 
     assert numbers(5) == numbers(5)
@@ -163,6 +167,19 @@ def test_the_learning_rate_falls_over_the_last_two_thirds() -> None:
     assert (both.progress(10, 10, 90), both.progress(30, 10, 30)) == (0.75, 0.75)
     assert TrainingConfig().epochs == 10
     assert TrainingConfig(minutes=1).epochs is None
+
+
+def test_the_optimizer_follows_the_schedule() -> None:
+    used: list[float] = []
+
+    class Note(Callback):
+        def on_step(self, trainer: Trainer) -> None:
+            used.extend(group["lr"] for group in trainer._optimizer.param_groups)
+
+    trainer = make_trainer(None, Note(), epochs=3, lr=0.1)
+    history = trainer.fit()
+    assert used == pytest.approx([trainer.config.learning_rate(step / 9) for step in range(9)])
+    assert [entry["lr"] for entry in history] == pytest.approx([used[2], used[5], used[8]])
 
 
 @pytest.mark.parametrize(
@@ -222,8 +239,8 @@ def test_an_interruption_before_the_first_validation_saves_what_there_is(tmp_pat
     np.testing.assert_array_equal(*weights)
 
 
-@pytest.mark.parametrize("poison", ["loss", "gradient"])
-def test_a_loss_that_is_not_finite_ends_training(tmp_path: Path, poison: str) -> None:
+@pytest.mark.parametrize(("poison", "message"), [("loss", "loss is nan"), ("gradient", "gradient norm is not finite")])
+def test_a_loss_that_is_not_finite_ends_training(tmp_path: Path, poison: str, message: str) -> None:
     model = make_model()
     weight = model.decoder.combine.weight
 
@@ -236,7 +253,7 @@ def test_a_loss_that_is_not_finite_ends_training(tmp_path: Path, poison: str) ->
                     weight.register_hook(lambda gradient: gradient * math.inf)
 
     trainer = make_trainer(tmp_path, Poison(), model=model, epochs=4)
-    with pytest.raises(TrainingError, match=r"^step 5: the (loss is nan|gradient norm is not finite) .*lower lr$") as caught:
+    with pytest.raises(TrainingError, match=rf"^step 5: the {message} \(.*lower lr$") as caught:
         trainer.fit()
     assert "\n" not in str(caught.value)
     if poison == "gradient":

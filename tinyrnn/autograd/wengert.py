@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from tinyrnn.engine.base import TensorBase
-from tinyrnn.engine.tape import Node, nodes_behind, source_of
+from tinyrnn.engine.tape import nodes_behind, source_of
 
 
 class Tape(list):
@@ -19,7 +21,7 @@ class Tape(list):
         return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
 
 
-def _input_name(node: Node, index: int, numbers: dict[Node, int]) -> str:
+def _input_name(node: Any, index: int, numbers: dict[Any, int]) -> str:
     source = node.sources[index]
     if source is None:
         return "constant"

@@ -1,7 +1,7 @@
 # C types for backward.py.
 cimport cython
-from tinyrnn.engine.base cimport TensorBase, Version, as_array, version_of, wrap
-from tinyrnn.engine.tape cimport Node, SavedOutput, arguments, nodes_behind, requires_grad, source_of
+from tinyrnn.engine.base cimport TensorBase, Version, add_into, as_array, version_of, wrap
+from tinyrnn.engine.tape cimport Node, SavedOutput, call_backward, nodes_behind, requires_grad, source_of
 
 
 @cython.final
@@ -24,7 +24,6 @@ cdef class Walk:
     cdef add(self, object source, Py_ssize_t slot, object gradient, bint fresh)
 
 
-cdef bint _any_given(list gradients)
 cdef bint _is_fresh(Py_ssize_t index, object source, tuple results, list gradients)
 
 @cython.locals(item=object)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyrnn.engine.base import TensorBase, as_array, version_of, wrap
+from tinyrnn.engine.base import TensorBase, add_into, as_array, version_of, wrap
 from tinyrnn.engine.modes import change_modes, detecting_anomalies
-from tinyrnn.engine.tape import SavedOutput, arguments, nodes_behind, requires_grad, source_of
+from tinyrnn.engine.tape import SavedOutput, call_backward, nodes_behind, requires_grad, source_of
 
 
 class Walk:
@@ -32,7 +32,6 @@ class Walk:
                     f"Trying to backward through the graph a second time: {node.name} at {node.where} has freed what it "
                     f"saved. Pass retain_graph=True to the first backward, or carry recurrent state over with detach()"
                 )
-            self.waiting[node] = [None] * len(node.shapes)
         for source, output, gradient in zip(sources, outputs, gradients):
             self.add(source, output.output, gradient if create_graph else gradient.array, False)
 
@@ -58,15 +57,17 @@ class Walk:
         return useful
 
     def visit(self, node, useful):
-        gradients = self.waiting[node]
+        gradients = self.waiting.get(node)
+        if gradients is None:  # nothing has arrived
+            return
         del self.waiting[node]
         if node.hooks is not None:
             _run_hooks(node, gradients)
         if self.wanted and node in self.wanted:
             for index in self.wanted[node]:
                 self.found[node, index] = gradients[index]
-        if useful and _any_given(gradients):
-            returned = node.op(*arguments(node, gradients, self.create_graph))
+        if useful:
+            returned = call_backward(node, gradients, self.create_graph)
             results = returned if type(returned) is tuple else (returned,)
             if self.anomaly:
                 _check_for_nan(node, results)
@@ -81,12 +82,12 @@ class Walk:
         gradient = as_array(gradient)
         arrived = self.waiting.get(source)
         if arrived is None:
-            arrived = self.waiting[source] = [None]
+            arrived = self.waiting[source] = [None] if isinstance(source, TensorBase) else [None] * len(source.shapes)
         so_far = arrived[slot]
         if so_far is None:
             arrived[slot] = gradient
         elif source in self.owned:
-            so_far += gradient
+            add_into(so_far, gradient)
         else:
             arrived[slot] = as_array(so_far + gradient)
             fresh = True
@@ -123,7 +124,7 @@ def _accumulate(leaf, gradient, create_graph):
     elif create_graph or requires_grad(leaf.grad):
         leaf.grad = leaf.grad + gradient
     else:
-        leaf.grad.array[...] += gradient.array
+        add_into(leaf.grad.array, gradient.array)
         version = version_of(leaf.grad)
         version.count += 1
 
@@ -138,13 +139,6 @@ def gradients_of(outputs, inputs, gradients, retain_graph=None, create_graph=Fal
     walk.found.update({(leaf, 0): gradient for leaf, gradient in walk.leaves()})
     found = [walk.found.get(place) for place in places]
     return [g if g is None or isinstance(g, TensorBase) else wrap(g.copy()) for g in found]
-
-
-def _any_given(gradients):
-    for gradient in gradients:
-        if gradient is not None:
-            return True
-    return False
 
 
 def _is_fresh(index, source, results, gradients):

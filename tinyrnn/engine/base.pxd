@@ -1,5 +1,6 @@
 # C types for base.py.
 cimport cython
+from tinyrnn.engine.cinterpreter cimport new_tensor
 
 
 @cython.final
@@ -27,9 +28,12 @@ cdef class TensorBase:
 
 
 cdef object _tensor_class
+cdef object _add_into
 cdef object _ndarray
 
+@cython.locals(tensor=TensorBase)
 cpdef TensorBase wrap(object array)
 @cython.locals(version=Version)
 cpdef Version version_of(TensorBase tensor)
 cpdef object as_array(object value)
+cpdef add_into(object total, object array)

@@ -7,7 +7,12 @@ try:
 except ImportError:
     from tinyrnn import _uncompiled as cython
 
+import operator
+
 import numpy as np
+
+if not cython.compiled:  # else it comes from cinterpreter.pxd
+    from tinyrnn._uncompiled import new_tensor
 
 
 @cython.freelist(1024)
@@ -59,19 +64,27 @@ class TensorBase:
 
 
 _tensor_class = TensorBase
+_add_into = operator.iadd
 _ndarray = np.ndarray
 
 
-def register_tensor_class(cls):
-    """Say which subclass of TensorBase wraps the arrays that ops return; it lives above the ops."""
-    global _tensor_class
-    _tensor_class = cls
-    return cls
+def register(tensor_class, add_into):
+    """Say which subclass of TensorBase wraps arrays, and what adds one array to another in place: both live above us."""
+    global _tensor_class, _add_into
+    _tensor_class = tensor_class
+    _add_into = add_into
+
+
+def add_into(total, array):
+    """``total += array``, in the memory of `total`."""
+    _add_into(total, array)
 
 
 def wrap(array):
     """A new tensor around `array`, with no history."""
-    return _tensor_class(array)
+    tensor = new_tensor(_tensor_class)
+    tensor.array = array
+    return tensor
 
 
 def version_of(tensor):

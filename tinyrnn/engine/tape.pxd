@@ -1,7 +1,7 @@
 # C types for tape.py.
 cimport cython
 from tinyrnn.engine.base cimport TensorBase, Version, View, as_array, version_of, wrap
-from tinyrnn.engine.cframe cimport code_file, frame_code, frame_instruction, innermost_frame
+from tinyrnn.engine.cinterpreter cimport code_file, frame_code, frame_instruction, innermost_frame
 from tinyrnn.engine.modes cimport recording
 
 
@@ -25,6 +25,7 @@ cdef class Node:
     cdef public object code
     cdef public Py_ssize_t lasti
 
+    cpdef bint needs(self, Py_ssize_t index)
     cpdef Py_ssize_t slot(self, Py_ssize_t index)
 
 
@@ -50,8 +51,11 @@ cdef object _pack_one(object item, tuple outputs, tuple tensors)
 
 cdef tuple _stamps(tuple saved)
 
-@cython.locals(values=list, index=Py_ssize_t, tensor=TensorBase, output=SavedOutput)
-cpdef list arguments(Node node, list gradients, bint with_graph)
+@cython.locals(saved=tuple, index=Py_ssize_t)
+cpdef object call_backward(Node node, list gradients, bint with_graph)
+
+@cython.locals(tensor=TensorBase, output=SavedOutput)
+cdef object _unpack(Node node, Py_ssize_t index, bint with_graph)
 
 cdef _check_stamp(Node node, Py_ssize_t index, object array, Version version)
 

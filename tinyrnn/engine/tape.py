@@ -13,7 +13,7 @@ import os
 from tinyrnn.engine.base import TensorBase, as_array, version_of, wrap
 from tinyrnn.engine.modes import change_modes, recording
 
-if not cython.compiled:  # else they come from cframe.pxd
+if not cython.compiled:  # else they come from cinterpreter.pxd
     from tinyrnn._uncompiled import code_file, frame_code, frame_instruction, innermost_frame
 
 _last_seq = 0
@@ -134,11 +134,8 @@ def _note_place(node):
     node.lasti = frame_instruction(frame)
 
 
-# Most ops have one or two inputs: their tuples are built without the detour over a list.
-
-
 def _sources(inputs):
-    if len(inputs) == 1:
+    if len(inputs) == 1:  # most ops have one or two inputs: no detour over a list
         return (source_of(inputs[0]),)
     if len(inputs) == 2:
         return (source_of(inputs[0]), source_of(inputs[1]))
@@ -154,25 +151,22 @@ def _slots(inputs):
 
 
 def _pack(saved, outputs, tensors):
-    if len(saved) == 0:
-        return saved
-    if len(saved) == 1:
-        return (_pack_one(saved[0], outputs, tensors),)
-    if len(saved) == 2:
-        return (_pack_one(saved[0], outputs, tensors), _pack_one(saved[1], outputs, tensors))
-    return tuple([_pack_one(item, outputs, tensors) for item in saved])
+    """`saved` with outputs as SavedOutput: kept as tensors, they would keep their node and so themselves alive."""
+    for output in outputs:
+        for item in saved:
+            if item is output:
+                return tuple([_pack_one(item, outputs, tensors) for item in saved])
+    return saved
 
 
 def _pack_one(item, outputs, tensors):
-    """An output becomes a SavedOutput: kept as a tensor, it would keep its node and so itself alive."""
-    if not isinstance(item, TensorBase):
-        for index, output in enumerate(outputs):
-            if item is output:
-                packed = SavedOutput.__new__(SavedOutput)
-                packed.index = index
-                packed.array = tensors[index].array
-                packed.version = version_of(tensors[index])
-                return packed
+    for index, output in enumerate(outputs):
+        if item is output:
+            packed = SavedOutput.__new__(SavedOutput)
+            packed.index = index
+            packed.array = tensors[index].array
+            packed.version = version_of(tensors[index])
+            return packed
     return item
 
 
@@ -183,22 +177,29 @@ def _stamps(saved):
     return None
 
 
-def arguments(node, gradients, with_graph):
-    """What `node.op` is called with; an error if somebody has written over something that was saved."""
-    values = [node]
-    values.extend(gradients)
-    for index, item in enumerate(node.saved):
-        if isinstance(item, TensorBase):
-            tensor = item
-            _check_stamp(node, index, tensor.array, tensor.version)
-            values.append(tensor if with_graph else tensor.array)
-        elif isinstance(item, SavedOutput):
-            output = item
-            _check_stamp(node, index, output.array, output.version)
-            values.append(_with_history(node, output) if with_graph else output.array)
-        else:
-            values.append(item)
-    return values
+def call_backward(node, gradients, with_graph):
+    """What `node.op` makes of the output gradients; an error if somebody has written over something that was saved."""
+    saved = node.saved
+    if len(gradients) == 1 and len(saved) <= 2:  # nearly always: no detour over an argument list
+        if len(saved) == 0:
+            return node.op(node, gradients[0])
+        if len(saved) == 1:
+            return node.op(node, gradients[0], _unpack(node, 0, with_graph))
+        return node.op(node, gradients[0], _unpack(node, 0, with_graph), _unpack(node, 1, with_graph))
+    return node.op(node, *gradients, *[_unpack(node, index, with_graph) for index in range(len(saved))])
+
+
+def _unpack(node, index, with_graph):
+    item = node.saved[index]
+    if isinstance(item, TensorBase):
+        tensor = item
+        _check_stamp(node, index, tensor.array, tensor.version)
+        return tensor if with_graph else tensor.array
+    if isinstance(item, SavedOutput):
+        output = item
+        _check_stamp(node, index, output.array, output.version)
+        return _with_history(node, output) if with_graph else output.array
+    return item
 
 
 def _check_stamp(node, index, array, version):

@@ -6,6 +6,11 @@ formula is composed of ops instead.
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from tinyrnn import _uncompiled as cython
+
 import math
 
 import numpy as np
@@ -18,9 +23,15 @@ from tinyrnn.ops.casting import array, floating
 from tinyrnn.ops.elementary import erf, exp
 from tinyrnn.ops.selection import clamp, weighted, where
 
+if not cython.compiled:  # else they come from elementwise.pxd
+    from tinyrnn._uncompiled import small_tanh, small_tanh_backward
+
 
 def tanh(input):
     """(exp(x) - exp(-x)) / (exp(x) + exp(-x)), between -1 and 1."""
+    y = small_tanh(array(input))
+    if y is not None:
+        return record(tanh_backward, (input,), y, (y,))
     a = floating(input)
     x = array(a)
     y = as_array(backend(x).tanh_forward(x))
@@ -30,7 +41,8 @@ def tanh(input):
 def tanh_backward(node, g, y):
     if isinstance(g, TensorBase):
         return g * (1 - y * y)
-    return as_array(backend(g).tanh_backward(g, y))
+    small = small_tanh_backward(g, y)
+    return as_array(backend(g).tanh_backward(g, y)) if small is None else small
 
 
 def sigmoid(input):

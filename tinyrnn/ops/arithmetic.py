@@ -6,6 +6,11 @@ their own, so that a backward function here sees operands of one dtype and shape
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from tinyrnn import _uncompiled as cython
+
 import numpy as np
 
 from tinyrnn.engine.base import TensorBase, as_array
@@ -15,11 +20,18 @@ from tinyrnn.ops.broadcasting import has_shape, of_dtype, operands
 from tinyrnn.ops.casting import array, floating
 from tinyrnn.ops.selection import zeros_like
 
+if not cython.compiled:  # else they come from elementwise.pxd
+    from tinyrnn._uncompiled import small_add, small_add_into, small_mul, small_neg, small_sub
+
 _BOOL = np.dtype(bool)
 
 
 def add(input, other, *, alpha=1):
     """input + alpha * other."""
+    if alpha == 1:
+        total = small_add(array(input), array(other))
+        if total is not None:
+            return record(add_backward, (input, other), total, ())
     a, b = operands(input, other)
     if alpha != 1:
         b = _scaled(a, b, alpha)
@@ -31,8 +43,18 @@ def add_backward(node, g):
     return g, g
 
 
+def add_into(total, x):
+    """``total += x`` for arrays of one shape: how the engine sums gradients."""
+    if not small_add_into(total, x):
+        total += x
+
+
 def sub(input, other, *, alpha=1):
     """input - alpha * other. Bool tensors are refused: use ``^`` or ``~``."""
+    if alpha == 1:
+        difference = small_sub(array(input), array(other))
+        if difference is not None:
+            return record(sub_backward, (input, other), difference, ())
     a, b = operands(input, other)
     x, y = array(a), array(b)
     if a is not input or b is not other or getattr(x, "dtype", None) is _BOOL:
@@ -55,6 +77,9 @@ def rsub(input, other, *, alpha=1):
 def neg(input):
     """-input."""
     x = array(input)
+    negative = small_neg(x)
+    if negative is not None:
+        return record(neg_backward, (input,), negative, ())
     if x.dtype is _BOOL:
         raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported; use the `~` operator")
     return record(neg_backward, (input,), -x, ())
@@ -71,6 +96,9 @@ def positive(input):
 
 def mul(input, other):
     """input * other."""
+    product = small_mul(array(input), array(other))
+    if product is not None:
+        return record(mul_backward, (input, other), product, (if_wanted(input, other), if_wanted(other, input)))
     a, b = operands(input, other)
     x, y = array(a), array(b)
     return record(mul_backward, (a, b), kernels_of(x, y).mul_forward(x, y), (if_wanted(a, b), if_wanted(b, a)))

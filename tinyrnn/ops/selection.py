@@ -11,6 +11,7 @@ from tinyrnn.engine.base import TensorBase, as_array, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, has_shape, of_dtype, operands
 from tinyrnn.ops.casting import array
+from tinyrnn.ops.indexing import nonzero
 
 
 def step(x, values):
@@ -46,19 +47,22 @@ def _align(*values):
     return tuple([expand_to(value, shape) if has_shape(array(value)) else value for value in values])
 
 
-def where(condition, input, other):
-    """Elements of `input` where `condition` is true, else of `other`.
+def where(condition, input=None, other=None):
+    """Elements of `input` where `condition` is true, else of `other`; without both, where `condition` is not 0.
 
     Parameters
     ----------
     condition : bool tensor.
-    input, other : tensors or numbers; all three are broadcast together.
+    input, other : tensors or numbers; all three are broadcast together. Without them the result is a tuple of index
+        tensors, one per dimension of `condition`, like ``nonzero(condition, as_tuple=True)``.
 
     Raises
     ------
     RuntimeError
         If `condition` is not a bool tensor, or the shapes cannot be broadcast together.
     """
+    if input is None and other is None:
+        return nonzero(condition, as_tuple=True)
     mask = array(condition)
     if not has_shape(mask) or mask.dtype.kind != "b":
         raise RuntimeError(

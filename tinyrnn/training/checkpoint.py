@@ -66,7 +66,7 @@ def prepare_directory(directory: str | os.PathLike[str], overwrite: bool = False
         if not overwrite and holds_model(path):
             raise CheckpointError(
                 f"{path}: expected a directory without a model, got one that holds one; "
-                "name another one, or allow to overwrite it"
+                "name another one, or pass --overwrite (overwrite=True)"
             )
         path.mkdir(parents=True, exist_ok=True)
         write_atomically(path / ".writable", b"")

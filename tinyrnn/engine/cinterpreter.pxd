@@ -1,4 +1,5 @@
-# The few things tape.py asks of Python's frames, in C: as attributes they would take longer than the rest of a small op.
+# The few things the engine asks of the interpreter, in C: in Python they would take longer than the rest of a small op.
+# The Python for it is in tinyrnn/_uncompiled.py.
 cdef extern from *:
     """
     #include <frameobject.h>
@@ -9,6 +10,11 @@ cdef extern from *:
     }
     #define tinyrnn_frame_code(frame) ((PyObject *)PyFrame_GetCode((PyFrameObject *)(frame)))
     #define tinyrnn_frame_instruction(frame) PyFrame_GetLasti((PyFrameObject *)(frame))
+    static inline PyObject *tinyrnn_new(PyObject *cls) {
+        static PyObject *no_arguments = NULL;
+        if (no_arguments == NULL && (no_arguments = PyTuple_New(0)) == NULL) return NULL;
+        return ((PyTypeObject *)cls)->tp_new((PyTypeObject *)cls, no_arguments, NULL);
+    }
     static inline PyObject *tinyrnn_code_file(PyObject *code) {
         PyObject *name = ((PyCodeObject *)code)->co_filename;
         Py_INCREF(name);
@@ -19,6 +25,7 @@ cdef extern from *:
     object tinyrnn_frame_code(object frame)
     int tinyrnn_frame_instruction(object frame)
     object tinyrnn_code_file(object code)
+    object tinyrnn_new(object cls)
 
 
 cdef inline object innermost_frame():
@@ -35,3 +42,7 @@ cdef inline int frame_instruction(object frame):
 
 cdef inline object code_file(object code):
     return tinyrnn_code_file(code)
+
+
+cdef inline object new_tensor(object cls):
+    return tinyrnn_new(cls)
