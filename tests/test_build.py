@@ -15,7 +15,7 @@ from tinyrnn import _compiled
 PACKAGE = Path(tinyrnn.__file__).parent
 REQUIRED = os.environ.get("TINYRNN_REQUIRE_EXT") == "1"
 
-IMPORT_ALL = "import tinyrnn, tinyrnn._compiled as c; from tinyrnn.kernels import cpu, dispatch; import tinyrnn.tensor; "
+IMPORT_ALL = "import tinyrnn, tinyrnn._compiled as c; from tinyrnn.kernels import cpu, dispatch; import tinyrnn._tensor; "
 
 
 def test_the_engine_is_at_most_600_lines():

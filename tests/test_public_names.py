@@ -39,12 +39,6 @@ def test_unknown_names_are_answered_with_the_nearest():
         from tinyrnn import quantization  # noqa: F401
 
 
-def test_functions_are_not_hidden_by_modules_of_their_name(run_python):
-    code = "import tinyrnn, tinyrnn.tensor\nfrom tinyrnn._tensor import Tensor\nprint(tinyrnn.tensor([1]).tolist())"
-    done = run_python(code)
-    assert done.stdout.strip() == "[1]", done.stderr
-
-
 def test_parts_load_when_asked_for(run_python):
     code = """
 import json, sys, tinyrnn

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from typing import Any
 
-from tinyrnn.engine.modes import change_modes, detecting_anomalies, inferring, recording
+from tinyrnn.engine.modes import change_modes, mode, recording
 
 
 class _Mode(contextlib.ContextDecorator):
@@ -67,9 +67,9 @@ def is_grad_enabled() -> bool:
 
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is inside `inference_mode`."""
-    return inferring()
+    return mode("inference")
 
 
 def is_anomaly_enabled() -> bool:
     """Whether gradients of this thread are checked for NaN."""
-    return detecting_anomalies()
+    return mode("anomaly")

@@ -9,7 +9,7 @@ import pytest
 
 from tinyrnn.engine.base import wrap
 from tinyrnn.random import manual_seed
-from tinyrnn.seq2seq import Codec, Memory, Seq2Seq, Vocabulary, greedy, predict, search
+from tinyrnn.seq2seq import Codec, Memory, Seq2Seq, Vocabulary, greedy, predict, search_all
 from tinyrnn.seq2seq.vocabulary import END, START
 
 SIDE = Codec("char", Vocabulary("abcdefgh"))
@@ -96,9 +96,9 @@ def test_scores_and_attention_are_those_of_the_model() -> None:
 def test_any_number_of_sources_in_their_order(batch_size: int) -> None:
     model = make_model().double()
     sources = [*SOURCES, [], *SOURCES[::-1]]
-    found = search(model, sources, batch_size)
+    found = search_all(model, sources, batch_size)
     assert [h.ids for h in found] == [h.ids for source in sources for h in greedy(model, [source])]
-    assert search(model, []) == []
+    assert search_all(model, []) == []
 
 
 def test_a_source_without_tokens_has_nothing_to_say() -> None:

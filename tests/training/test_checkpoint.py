@@ -13,7 +13,7 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from tinyrnn.random import manual_seed
-from tinyrnn.seq2seq import Codec, Seq2Seq, search
+from tinyrnn.seq2seq import Codec, Seq2Seq, search_all
 from tinyrnn.training import CheckpointError, checkpoint, load_checkpoint, save_checkpoint
 from tinyrnn.training.checkpoint import prepare_directory, write_atomically
 
@@ -48,7 +48,7 @@ def test_a_saved_model_predicts_the_same(tmp_path: Path, cell: str, attention: s
     assert config["result"] == {"step": 3}
     assert not again.training
     assert again.to_json() == model.to_json()
-    for before, after in zip(search(model, SOURCES), search(again, SOURCES), strict=True):
+    for before, after in zip(search_all(model, SOURCES), search_all(again, SOURCES), strict=True):
         assert before.ids == after.ids and before.log_prob == after.log_prob
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrnn.engine.base import TensorBase, add_into, as_array, version_of, wrap
-from tinyrnn.engine.modes import change_modes, detecting_anomalies
+from tinyrnn.engine.modes import change_modes, mode
 from tinyrnn.engine.tape import SavedOutput, call_backward, nodes_behind, requires_grad, source_of
 
 
@@ -19,7 +19,7 @@ class Walk:
     def __init__(self, outputs, gradients, retain_graph, create_graph):
         self.retain_graph = retain_graph
         self.create_graph = create_graph
-        self.anomaly = detecting_anomalies()
+        self.anomaly = mode("anomaly")
         self.waiting = {}  # node -> the gradients of its outputs so far; leaf -> [its gradient so far]
         self.owned = set()  # leaves whose gradient so far is an array that nobody else holds
         self.wanted = {}  # source -> the indices whose gradients are asked for; empty: every leaf
@@ -113,20 +113,16 @@ def backward(outputs, gradients, retain_graph=None, create_graph=False, inputs=N
         walk.wanted = {source_of(tensor): [] for tensor in inputs}
     walk.run()
     for leaf, gradient in walk.leaves():
-        if inputs is None or leaf in walk.wanted:
-            _accumulate(leaf, gradient, create_graph)
-
-
-def _accumulate(leaf, gradient, create_graph):
-    """``leaf.grad += gradient``: in place, as PyTorch does, unless that would change a recorded tensor."""
-    if leaf.grad is None:
-        leaf.grad = gradient
-    elif create_graph or requires_grad(leaf.grad):
-        leaf.grad = leaf.grad + gradient
-    else:
-        add_into(leaf.grad.array, gradient.array)
-        version = version_of(leaf.grad)
-        version.count += 1
+        if inputs is not None and leaf not in walk.wanted:
+            continue
+        if leaf.grad is None:
+            leaf.grad = gradient
+        elif create_graph or requires_grad(leaf.grad):
+            leaf.grad = leaf.grad + gradient
+        else:  # in place, as PyTorch does
+            add_into(leaf.grad.array, gradient.array)
+            version = version_of(leaf.grad)
+            version.count += 1
 
 
 def gradients_of(outputs, inputs, gradients, retain_graph=None, create_graph=False):
@@ -177,10 +173,8 @@ def _call_hook(hook, gradient):
     if replaced is None:
         return gradient
     if not isinstance(replaced, TensorBase) or replaced.array.shape != gradient.array.shape:
-        raise RuntimeError(
-            f"a gradient hook returned {getattr(replaced, 'shape', type(replaced).__name__)}, expected None or a tensor "
-            f"of shape {gradient.array.shape}"
-        )
+        returned = getattr(replaced, "shape", type(replaced).__name__)
+        raise RuntimeError(f"a gradient hook returned {returned}, expected None or a tensor of {gradient.array.shape}")
     return replaced
 
 
@@ -188,7 +182,5 @@ def _check_for_nan(node, results):
     for number, result in enumerate(results):
         array = result.array if isinstance(result, TensorBase) else result
         if array is not None and np.isnan(array).any():
-            raise RuntimeError(
-                f"Function '{node.name}' returned nan values in its gradient of input {number} (output shapes "
-                f"{node.shapes}); it ran at {node.where}"
-            )
+            place = f"(output shapes {node.shapes}); it ran at {node.where}"
+            raise RuntimeError(f"Function '{node.name}' returned nan values in its gradient of input {number} {place}")

@@ -3,5 +3,3 @@ cdef Py_ssize_t _threads_changed
 cdef object _modes
 
 cpdef bint recording()
-cpdef bint inferring()
-cpdef bint detecting_anomalies()

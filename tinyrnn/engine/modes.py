@@ -21,14 +21,9 @@ def recording():
     return _threads_changed == 0 or _modes.grad
 
 
-def inferring():
-    """Whether this thread is inside `inference_mode`."""
-    return _threads_changed != 0 and _modes.inference
-
-
-def detecting_anomalies():
-    """Whether gradients of this thread are checked for NaN."""
-    return _threads_changed != 0 and _modes.anomaly
+def mode(name):
+    """One mode of this thread: "grad", "inference" or "anomaly"."""
+    return getattr(_modes, name)
 
 
 def change_modes(changes):

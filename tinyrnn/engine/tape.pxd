@@ -59,9 +59,6 @@ cdef object _unpack(Node node, Py_ssize_t index, bint with_graph)
 
 cdef _check_stamp(Node node, Py_ssize_t index, object array, Version version)
 
-@cython.locals(tensor=TensorBase)
-cdef TensorBase _with_history(Node node, SavedOutput output)
-
 cpdef bint requires_grad(TensorBase tensor)
 
 @cython.locals(tensor=TensorBase)

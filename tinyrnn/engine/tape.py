@@ -117,8 +117,7 @@ def _write_down(op, inputs, outputs, tensors, saved):
     node.hooks = None
     _note_place(node)
     for index, tensor in enumerate(tensors):
-        tensor.node = node
-        tensor.output = index
+        tensor.node, tensor.output = node, index
 
 
 def _note_place(node):
@@ -163,9 +162,7 @@ def _pack_one(item, outputs, tensors):
     for index, output in enumerate(outputs):
         if item is output:
             packed = SavedOutput.__new__(SavedOutput)
-            packed.index = index
-            packed.array = tensors[index].array
-            packed.version = version_of(tensors[index])
+            packed.index, packed.array, packed.version = index, tensors[index].array, version_of(tensors[index])
             return packed
     return item
 
@@ -198,7 +195,11 @@ def _unpack(node, index, with_graph):
     if isinstance(item, SavedOutput):
         output = item
         _check_stamp(node, index, output.array, output.version)
-        return _with_history(node, output) if with_graph else output.array
+        if not with_graph:
+            return output.array
+        tensor = wrap(output.array)
+        tensor.version, tensor.node, tensor.output = output.version, node, output.index
+        return tensor
     return item
 
 
@@ -206,24 +207,13 @@ def _check_stamp(node, index, array, version):
     if version is not None and version.count != (0 if node.stamps is None else node.stamps[index]):
         raise RuntimeError(
             f"one of the variables needed for gradient computation has been modified by an inplace operation: "
-            f"{node.name} at {node.where} saved a {array.dtype} tensor of shape {array.shape}, and "
-            f"it has been written to since; write to a clone() instead"
+            f"{node.name} at {node.where} saved a tensor of shape {array.shape}, written to since; write to a clone() instead"
         )
-
-
-def _with_history(node, output):
-    tensor = wrap(output.array)
-    tensor.version = output.version
-    tensor.node = node
-    tensor.output = output.index
-    return tensor
 
 
 def requires_grad(tensor):
     """Whether a gradient flows to this tensor."""
-    if tensor.window is not None:
-        _refresh(tensor)
-    return tensor.tracked or tensor.node is not None
+    return source_of(tensor) is not None
 
 
 def source_of(x):
@@ -240,17 +230,15 @@ def source_of(x):
 
 def adopt(tensor, other):
     """Give `tensor` the place of `other` on the tape."""
-    tensor.node = other.node
-    tensor.output = other.output
+    tensor.node, tensor.output = other.node, other.output
 
 
 def _refresh(tensor):
     """Lead a view's history through what has been written to its base since the view was made."""
     view = tensor.window
-    if view.replay is None or view.stamp == tensor.version.count:
-        return
+    stale = view.stamp != tensor.version.count
     view.stamp = tensor.version.count
-    if requires_grad(view.base):
+    if stale and view.replay is not None and requires_grad(view.base):
         before = change_modes({"grad": True})
         try:
             adopt(tensor, view.replay(view.base))

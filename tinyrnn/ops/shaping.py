@@ -174,7 +174,7 @@ def transpose(input, dim0, dim1):
     """A view with dimensions `dim0` and `dim1` swapped."""
     x = array(input)
     dim0, dim1 = wrap_dim(dim0, x.ndim), wrap_dim(dim1, x.ndim)
-    swapped = x.swapaxes(dim0, dim1) if x.ndim else x[()]
+    swapped = x.swapaxes(dim0, dim1) if x.ndim else x[...]
     return record_view(transpose_backward, input, swapped, lambda base: transpose(base, dim0, dim1), (dim0, dim1))
 
 

@@ -14,10 +14,10 @@ from tinyrnn.seq2seq.encoder import Memory
 from tinyrnn.seq2seq.metrics import ErrorRates, edit_distance, error_rates
 from tinyrnn.seq2seq.model import Seq2Seq
 from tinyrnn.seq2seq.pairs import DataError, group_references, read_pairs
-from tinyrnn.seq2seq.search import Hypothesis, greedy, predict, search
+from tinyrnn.seq2seq.search import Hypothesis, greedy, predict, search_all
 from tinyrnn.seq2seq.vocabulary import Vocabulary
 
 __all__ = [
     *("Codec", "DataError", "ErrorRates", "Hypothesis", "Memory", "Seq2Seq", "Vocabulary"),
-    *("edit_distance", "error_rates", "greedy", "group_references", "predict", "read_pairs", "search"),
+    *("edit_distance", "error_rates", "greedy", "group_references", "predict", "read_pairs", "search_all"),
 ]

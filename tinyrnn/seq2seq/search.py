@@ -100,7 +100,7 @@ def _collect(tokens: Any, looks: Any, lengths: Any, scores: Any, ended: Any) -> 
     return hypotheses
 
 
-def search(model: Seq2Seq, sources: Sequence[Sequence[int]], batch_size: int = 128) -> list[Hypothesis]:
+def search_all(model: Seq2Seq, sources: Sequence[Sequence[int]], batch_size: int = 128) -> list[Hypothesis]:
     """Search greedily for any number of sources, in batches of similar length; the order stays."""
     order = sorted(range(len(sources)), key=lambda i: len(sources[i]))
     hypotheses: dict[int, Hypothesis] = {}
@@ -115,7 +115,7 @@ def predict(model: Seq2Seq, texts: Sequence[str], batch_size: int = 128) -> list
 
     Characters or words that the model never saw are read as ``<unk>``; `model.source.unknown` names them.
     """
-    hypotheses = search(model, [model.source.encode(text) for text in texts], batch_size)
+    hypotheses = search_all(model, [model.source.encode(text) for text in texts], batch_size)
     return [model.target.decode(hypothesis.ids) for hypothesis in hypotheses]
 
 

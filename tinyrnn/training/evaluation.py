@@ -12,7 +12,7 @@ from tinyrnn.nn.functional import cross_entropy
 from tinyrnn.seq2seq.metrics import error_rates
 from tinyrnn.seq2seq.model import Seq2Seq
 from tinyrnn.seq2seq.pairs import group_references
-from tinyrnn.seq2seq.search import evaluating, search
+from tinyrnn.seq2seq.search import evaluating, search_all
 from tinyrnn.seq2seq.vocabulary import PADDING, split
 from tinyrnn.training.data import Batch, EncodedPairs, Pair
 
@@ -52,7 +52,7 @@ class Evaluation:
             sources and in percent ``dev_per``, the token error rate (with phonemes as tokens the phoneme error rate),
             ``dev_wer``, the share of sources whose target is wrong, and ``dev_exact_match``, the share of right ones.
         """
-        hypotheses = search(model, self._sources, _BATCH)
+        hypotheses = search_all(model, self._sources, _BATCH)
         tokens = [model.target.vocabulary.decode(hypothesis.ids) for hypothesis in hypotheses]
         rates = error_rates(tokens, self._references)
         return {
