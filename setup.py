@@ -27,11 +27,18 @@ def sources():
     return [file.relative_to(ROOT) for file in chosen]
 
 
+def headers(source):
+    """The C headers beside a source; any of them may be part of it."""
+    return sorted(header.as_posix() for header in Path(source).parent.glob("*.h"))
+
+
 def extension(source):
     unix = os.name == "posix"
     return Extension(
         ".".join(source.with_suffix("").parts),
         [source.as_posix()],
+        include_dirs=[source.parent.as_posix()],
+        depends=headers(source),
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=["-O3", "-g0", "-fno-math-errno"] if unix else [],
         extra_link_args=["-s"] if unix else [],
@@ -48,7 +55,7 @@ def translate(extensions):
     c_files = {each.name: each.sources for each in translated}
     for each in extensions:
         each.sources = c_files[each.name]
-        each.include_dirs += [numpy.get_include(), "tinyrnn/kernels/cpu"]
+        each.include_dirs.append(numpy.get_include())
 
 
 def fingerprints(extensions):
@@ -60,6 +67,7 @@ def fingerprints(extensions):
     result = {}
     for each in extensions:
         files = {Path(file).resolve() for source in each.sources for file in tree.all_dependencies(source)}
+        files |= {Path(header).resolve() for header in each.depends}
         ours = sorted(file for file in files if file.is_relative_to(package))
         result[each.name] = {
             file.relative_to(package).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in ours

@@ -39,7 +39,8 @@ def test_promote_types_over_all_pairs(torch):
 
 def test_can_cast_over_all_pairs(torch):
     for a, b in itertools.product(NAMES, NAMES):
-        assert tinyrnn.can_cast(dtypes.named(a), dtypes.named(b)) == torch.can_cast(getattr(torch, a), getattr(torch, b)), (a, b)
+        expected = torch.can_cast(getattr(torch, a), getattr(torch, b))
+        assert tinyrnn.can_cast(dtypes.named(a), dtypes.named(b)) == expected, (a, b)
 
 
 def operands(module, from_numpy):

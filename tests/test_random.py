@@ -34,7 +34,8 @@ def test_the_seed_decides(draw):
 def test_streams_go_on_and_seeds_differ():
     g = Generator().manual_seed(3)
     assert tinyrnn.rand(4, generator=g).tolist() != tinyrnn.rand(4, generator=g).tolist()
-    assert tinyrnn.rand(4, generator=Generator().manual_seed(4)).tolist() != tinyrnn.rand(4, generator=g.manual_seed(3)).tolist()
+    other = Generator().manual_seed(4)
+    assert tinyrnn.rand(4, generator=other).tolist() != tinyrnn.rand(4, generator=g.manual_seed(3)).tolist()
     assert g.initial_seed() == 3 and g.seed() == g.initial_seed()
 
 

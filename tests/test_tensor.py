@@ -203,7 +203,8 @@ m.tensor(1e-5) | m.tensor([1e-5, 1.0]) | m.tensor([1.5, 1e9]) | m.tensor([1.0, 2
 m.tensor([1.5, 2.0, float("nan"), -float("inf")]) | m.arange(3000.0).view(3, 1000) | m.tensor([True, False]) | m.tensor(True)
 m.tensor(3) | m.tensor([-1.5, 22.25]) | m.zeros(2, 2, 2) | m.tensor([0.0]) | m.tensor([100000.5]) | m.tensor([0.0001])
 m.tensor([1, -200]) | m.ones(2, dtype=m.int32) | m.ones(2, 3, dtype=m.float64, requires_grad=True) | m.ones(0, 3) | m.ones(0)
-m.zeros(0, dtype=m.int64) | m.arange(30) | m.arange(40.0) | m.linspace(0, 1, 17) | m.arange(2000) | m.ones(2, requires_grad=True)
+m.zeros(0, dtype=m.int64) | m.arange(30) | m.arange(40.0) | m.linspace(0, 1, 17) | m.arange(2000)
+m.ones(2, requires_grad=True)
 m.arange(1001).view(7, 11, 13) | m.full((3, 30), 0.5) | m.full((20,), 0.25, dtype=m.float64, requires_grad=True)
 """
 

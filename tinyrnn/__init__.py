@@ -23,7 +23,9 @@ from tinyrnn.dtypes import (
     float_ as float, double, dtype, finfo, iinfo, can_cast, promote_types, result_type, get_default_dtype,
     set_default_dtype,
 )  # fmt: skip
-from tinyrnn.grad_modes import no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled, is_inference_mode_enabled  # fmt: skip
+from tinyrnn.grad_modes import (
+    no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled, is_inference_mode_enabled,
+)  # fmt: skip
 from tinyrnn.autograd.wengert import tape
 from tinyrnn.generator import (
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
@@ -42,19 +44,21 @@ from tinyrnn.ops.elementary import (
     exp, expm1, log, log2, log10, log1p, sin, cos, erf, abs, absolute, sign, floor, ceil, trunc, round,
 )  # fmt: skip
 from tinyrnn.ops.extremes import amax, amin, max, min, argmax, argmin
-from tinyrnn.ops.indexing import (
+from tinyrnn.ops.flipping import flip, roll
+from tinyrnn.ops.gathering import (
     gather, scatter, scatter_add, take_along_dim, index_select, index_add, index_copy, index_fill,
-    repeat_interleave, masked_fill, masked_select, nonzero,
 )  # fmt: skip
+from tinyrnn.ops.masking import masked_fill, masked_select, tril, triu, nonzero
 from tinyrnn.ops.normalization import layer_norm
 from tinyrnn.ops.norms import norm
 from tinyrnn.ops.powers import pow, reciprocal, square, sqrt, rsqrt
 from tinyrnn.ops.products import matmul, mm, bmm, mv, dot, outer, addmm, baddbmm
 from tinyrnn.ops.reductions import sum, mean, var, std, logsumexp, cumsum, prod, all, any, count_nonzero
+from tinyrnn.ops.repeating import tile, repeat_interleave
 from tinyrnn.ops.selection import where, maximum, minimum, clamp, clip, clamp_min, clamp_max
 from tinyrnn.ops.shaping import (
     reshape, flatten, ravel, unflatten, permute, transpose, swapaxes, swapdims, t, movedim, moveaxis, squeeze,
-    unsqueeze, broadcast_to, broadcast_tensors, meshgrid, clone, tile, flip, roll, tril, triu,
+    unsqueeze, broadcast_to, broadcast_tensors, meshgrid, clone,
 )  # fmt: skip
 from tinyrnn.ops.slicing import narrow, select, unbind, split, chunk, cat, concat, concatenate, stack
 from tinyrnn.ops.softmax import softmax, log_softmax
@@ -122,13 +126,18 @@ __all__ = [
     "softmax", "log_softmax",
     # ops/shaping.py
     "reshape", "flatten", "ravel", "unflatten", "permute", "transpose", "swapaxes", "swapdims", "t", "movedim",
-    "moveaxis", "squeeze", "unsqueeze", "broadcast_to", "broadcast_tensors", "meshgrid", "clone", "tile",
-    "flip", "roll", "tril", "triu",
+    "moveaxis", "squeeze", "unsqueeze", "broadcast_to", "broadcast_tensors", "meshgrid", "clone",
+    # ops/repeating.py
+    "tile", "repeat_interleave",
+    # ops/flipping.py
+    "flip", "roll",
     # ops/slicing.py
     "narrow", "select", "unbind", "split", "chunk", "cat", "concat", "concatenate", "stack",
-    # ops/indexing.py
+    # ops/gathering.py
     "gather", "scatter", "scatter_add", "take_along_dim", "index_select", "index_add", "index_copy",
-    "index_fill", "repeat_interleave", "masked_fill", "masked_select", "nonzero",
+    "index_fill",
+    # ops/masking.py
+    "masked_fill", "masked_select", "tril", "triu", "nonzero",
     # ops/sorting.py
     "sort", "argsort", "topk",
     # ops/normalization.py

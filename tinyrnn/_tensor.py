@@ -13,11 +13,15 @@ from tinyrnn.ops import (
     comparison,
     elementary,
     extremes,
+    flipping,
+    gathering,
     indexing,
+    masking,
     norms,
     powers,
     products,
     reductions,
+    repeating,
     selection,
     shaping,
     slicing,
@@ -222,7 +226,7 @@ class Tensor(TensorBase):
     softmax = softmaxes.softmax
     log_softmax = softmaxes.log_softmax
 
-    # ---- shape (ops/shaping.py, ops/slicing.py) ----
+    # ---- shape (ops/shaping.py, ops/repeating.py, ops/flipping.py, ops/slicing.py) ----
     reshape = shaping.reshape
     view = shaping.view
     reshape_as = shaping.reshape_as
@@ -244,13 +248,11 @@ class Tensor(TensorBase):
     expand = shaping.expand
     expand_as = shaping.expand_as
     broadcast_to = shaping.broadcast_to
-    repeat = shaping.repeat
-    tile = shaping.tile
-    repeat_interleave = indexing.repeat_interleave
-    flip = shaping.flip
-    roll = shaping.roll
-    tril = shaping.tril
-    triu = shaping.triu
+    repeat = repeating.repeat
+    tile = repeating.tile
+    repeat_interleave = repeating.repeat_interleave
+    flip = flipping.flip
+    roll = flipping.roll
     clone = shaping.clone
     contiguous = shaping.contiguous
     is_contiguous = shaping.is_contiguous
@@ -263,22 +265,24 @@ class Tensor(TensorBase):
         """See `tinyrnn.split`."""
         return slicing.split(self, split_size, dim)
 
-    # ---- indexing, sorting (ops/indexing.py, ops/sorting.py) ----
+    # ---- indexing, masks, sorting (ops/indexing.py, ops/gathering.py, ops/masking.py, ops/sorting.py) ----
     __getitem__ = indexing.getitem
     __len__ = indexing.length
     __iter__ = indexing.iterate
     __contains__ = indexing.contains
-    gather = indexing.gather
-    scatter = indexing.scatter
-    scatter_add = indexing.scatter_add
-    take_along_dim = indexing.take_along_dim
-    index_select = indexing.index_select
-    index_add = indexing.index_add
-    index_copy = indexing.index_copy
-    index_fill = indexing.index_fill
-    masked_fill = indexing.masked_fill
-    masked_select = indexing.masked_select
-    nonzero = indexing.nonzero
+    gather = gathering.gather
+    scatter = gathering.scatter
+    scatter_add = gathering.scatter_add
+    take_along_dim = gathering.take_along_dim
+    index_select = gathering.index_select
+    index_add = gathering.index_add
+    index_copy = gathering.index_copy
+    index_fill = gathering.index_fill
+    masked_fill = masking.masked_fill
+    masked_select = masking.masked_select
+    tril = masking.tril
+    triu = masking.triu
+    nonzero = masking.nonzero
     sort = sorting.sort
     argsort = sorting.argsort
     topk = sorting.topk

@@ -187,8 +187,10 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bo
 def type_(self, dtype: Any = None) -> Any:
     """``type(dtype)`` converts; ``type()`` names the type as PyTorch does, e.g. ``"torch.FloatTensor"``."""
     found = dtypes.of_array(self.array)
-    names = {dtypes.float64: "Double", dtypes.float32: "Float", dtypes.float16: "Half", dtypes.uint8: "Byte",
-             dtypes.int8: "Char", dtypes.int16: "Short", dtypes.int32: "Int", dtypes.int64: "Long", dtypes.bool_: "Bool"}  # fmt: skip
+    names = {
+        dtypes.float64: "Double", dtypes.float32: "Float", dtypes.float16: "Half", dtypes.uint8: "Byte", dtypes.int8: "Char",
+        dtypes.int16: "Short", dtypes.int32: "Int", dtypes.int64: "Long", dtypes.bool_: "Bool",
+    }  # fmt: skip
     if dtype is None:
         return f"torch.{names[found]}Tensor"
     if isinstance(dtype, str):
@@ -292,6 +294,7 @@ def replace_data(self, value: Any) -> None:
         raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
     self.array = value.array
     self.version = version_of(value)
+    self.version.count += 1  # what was saved of the old memory must not be taken for the new: backward says so
 
 
 def deep_copy(self, memo: dict[int, Any]) -> Any:

@@ -98,7 +98,8 @@ def test_can_answer_without_raising():
 
 
 def test_message_names_element_and_line():
-    with pytest.raises(GradcheckError, match=r"output 0 at element \(1, 2\).*input 0 at element \(1, 2\).*test_gradcheck.py:\d+"):
+    message = r"output 0 at element \(1, 2\).*input 0 at element \(1, 2\).*test_gradcheck.py:\d+"
+    with pytest.raises(GradcheckError, match=message):
         gradcheck(lambda x: cube(x, wrong_in_one_element), leaf(2, 3))
 
 

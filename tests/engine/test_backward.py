@@ -88,7 +88,7 @@ def test_an_op_nobody_needs_does_not_run():
         calls.append(1)
         return g
 
-    first, second = with_gradient(backward, x.array + 0, x.array + 1, inputs=(x,))
+    _, second = with_gradient(backward, x.array + 0, x.array + 1, inputs=(x,))
     second.detach().sum()
     (x * 2.0).sum().backward()
     assert not calls
@@ -250,7 +250,8 @@ def test_overwriting_a_saved_input_is_an_error():
     y = (h * h).sum()
     with tinyrnn.no_grad():
         h.add_(1.0)
-    with pytest.raises(RuntimeError, match=r"modified by an inplace operation: mul at .*test_backward.py:\d+ saved a tensor of shape \(3,\)"):
+    message = r"modified by an inplace operation: mul at .*test_backward.py:\d+ saved a tensor of shape \(3,\)"
+    with pytest.raises(RuntimeError, match=message):
         y.backward()
 
 
@@ -494,5 +495,14 @@ def test_uncompiled_behaves_the_same(name):
     file = os.path.join(os.path.dirname(__file__), f"{name}.py")
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-k", "not long_tape", file]
     root = os.path.dirname(os.path.dirname(os.path.dirname(file)))
-    done = subprocess.run(command, env=os.environ | {"TINYRNN_PURE": "1"}, cwd=root, capture_output=True, text=True, timeout=300)
+    env = os.environ | {"TINYRNN_PURE": "1"}
+    done = subprocess.run(command, env=env, cwd=root, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:]
+
+
+def test_exchanged_data_is_seen_by_backward():
+    x = leaf(3)
+    y = (x * x).sum()
+    x.data = tinyrnn.zeros(3, dtype=tinyrnn.float64)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()

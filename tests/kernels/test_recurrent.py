@@ -156,7 +156,9 @@ def assert_equal_to_rounding(got, expected, scale=8.0):
 
 @every_kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize(("batch", "hidden"), [(1, 1), (1, 8), (1, 37), (2, 5), (3, 64), (7, 67), (64, 33), (0, 5), (3, 0)])
+@pytest.mark.parametrize(
+    ("batch", "hidden"), [(1, 1), (1, 8), (1, 37), (2, 5), (3, 64), (7, 67), (64, 33), (1, 1500), (0, 5), (3, 0)]
+)
 def test_compiled_equals_the_reference(cell, direction, options, dtype, batch, hidden):
     got, expected = both(cell, direction, drawn(cell, direction, batch, hidden, dtype, scale=1.0), options)
     assert_equal_to_rounding(got, expected)
@@ -166,8 +168,8 @@ def test_compiled_equals_the_reference(cell, direction, options, dtype, batch, h
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_row_and_unit_is_computed_from_its_own(cell, direction, options, dtype):
     """Permuting the batch permutes the results, bit for bit."""
-    arrays = drawn(cell, direction, 9, 21, dtype)
-    order = np.random.default_rng(0).permutation(9)
+    arrays = drawn(cell, direction, 3, 21, dtype)
+    order = [2, 0, 1]
     straight, _ = both(cell, direction, arrays, options)
     permuted, _ = both(cell, direction, [a[order] for a in arrays], options)
     for a, b in zip(straight, permuted):

@@ -12,12 +12,12 @@ from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.engine.backward import gradients_of
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import requires_grad
-from tinyrnn.ops import indexing, shaping, slicing, sorting
+from tinyrnn.ops import flipping, gathering, indexing, masking, padding, repeating, shaping, slicing, sorting
 
 OURS = SimpleNamespace(
     **{
         name: value
-        for module in (slicing, shaping, indexing, sorting)
+        for module in (slicing, shaping, repeating, flipping, padding, indexing, gathering, masking, sorting)
         for name, value in vars(module).items()
         if callable(value)
     }

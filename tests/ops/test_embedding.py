@@ -1,7 +1,8 @@
-"""embedding and its kernel."""
+"""embedding and its kernel; one_hot."""
 
 import numpy as np
 import pytest
+from both_sides import check
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
@@ -9,7 +10,7 @@ from hypothesis.extra.numpy import array_shapes
 from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import grad, gradcheck, gradgradcheck
 from tinyrnn.kernels import reference
-from tinyrnn.ops.embedding import embedding
+from tinyrnn.ops.embedding import embedding, one_hot
 
 
 def leaf(array):
@@ -116,3 +117,19 @@ def test_errors(ids, options, error, message):
 def test_weight_must_be_a_matrix():
     with pytest.raises(RuntimeError, match="'weight' must be 2-D"):
         embedding(np.array([0]), leaf(random(3)))
+
+
+def test_one_hot_equals_pytorch():
+    torch = pytest.importorskip("torch")
+
+    def program(lib, x):
+        encode = torch.nn.functional.one_hot if lib is torch else one_hot
+        return encode(x), encode(x, 6), encode(x[0, 0], num_classes=3)
+
+    check(program, np.array([[0, 2], [3, 0]]))
+
+
+@pytest.mark.parametrize("ids, classes, message", [([3], 3, "smaller than num_classes"), ([-1], -1, "non-negative")])
+def test_one_hot_errors(ids, classes, message):
+    with pytest.raises(RuntimeError, match=message):
+        one_hot(np.array(ids), classes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from both_sides import OURS, check, check_derivatives, leaf
+from both_sides import check, check_derivatives, leaf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -198,11 +198,6 @@ def test_without_gradient():
     check(lambda lib, x: (x.nonzero(), *x.nonzero(as_tuple=True), lib.nonzero(x > 1)), counts)
     check(lambda lib, x: (x.nonzero(), *x.nonzero(as_tuple=True)), np.array(2))
     check(lambda lib, x: lib.repeat_interleave(x), np.array([2, 0, 3]))
-    torch = pytest.importorskip("torch")
-    one_hot = {id(OURS): OURS.one_hot, id(torch): torch.nn.functional.one_hot}
-    check(
-        lambda lib, x: (one_hot[id(lib)](x), one_hot[id(lib)](x, 6), one_hot[id(lib)](x[0, 0], num_classes=3)), counts
-    )
 
 
 def test_len_iter_contains():
@@ -249,8 +244,6 @@ ERRORS = {
         RuntimeError,
         "cannot be converted",
     ),
-    "one_hot": (lambda x: OURS.one_hot(np.array([3]), 3), RuntimeError, "smaller than num_classes"),
-    "one_hot negative": (lambda x: OURS.one_hot(np.array([-1])), RuntimeError, "non-negative"),
 }
 
 

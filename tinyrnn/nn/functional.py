@@ -10,8 +10,7 @@ from typing import Any
 from tinyrnn.ops import activations, elementary
 from tinyrnn.ops import dropout as dropout_ops
 from tinyrnn.ops.activations import gelu, logsigmoid, sigmoid, softplus, tanh
-from tinyrnn.ops.embedding import embedding
-from tinyrnn.ops.indexing import one_hot
+from tinyrnn.ops.embedding import embedding, one_hot
 from tinyrnn.ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -22,9 +21,10 @@ from tinyrnn.ops.losses import (
     smooth_l1_loss,
 )
 from tinyrnn.ops.normalization import layer_norm
+from tinyrnn.ops.padding import pad
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.selection import where
-from tinyrnn.ops.shaping import clone, pad
+from tinyrnn.ops.shaping import clone
 from tinyrnn.ops.softmax import log_softmax, softmax
 
 __all__ = [

@@ -1,9 +1,10 @@
-"""Looking up rows of a table by integer ids."""
+"""Integer ids to vectors: embedding looks up rows of a table, one_hot writes a 1 at their place."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
@@ -76,3 +77,27 @@ def collect_rows(x, ids, num_embeddings, padding_idx):
 def collect_rows_backward(node, g, ids, padding_idx):
     rows = embedding(ids, g)
     return rows if padding_idx is None else keep_where((ids != padding_idx)[..., None], rows)
+
+
+def one_hot(tensor, num_classes=-1):
+    """Integers to vectors with a 1 at their place: (*) -> (*, num_classes), int64.
+
+    With -1 the number of classes is one more than the largest integer.
+    """
+    x = array(tensor)
+    if x.dtype != np.int64:
+        raise RuntimeError(f"one_hot is only applicable to index tensor of type LongTensor, got {x.dtype}")
+    if x.size == 0 and num_classes <= 0:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if x.size and x.min() < 0:
+        raise RuntimeError(f"Class values must be non-negative, got {int(x.min())}.")
+    if num_classes == -1:
+        num_classes = int(x.max()) + 1
+    if num_classes < 1:
+        raise RuntimeError(f"num_classes should be positive, got {num_classes}")
+    if x.size and x.max() >= num_classes:
+        raise RuntimeError(f"Class values must be smaller than num_classes={num_classes}, got {int(x.max())}.")
+    classes = np.zeros_like(x, shape=(num_classes,))
+    classes[:] = np.arange(num_classes)
+    vectors = (x[..., None] == classes).astype(np.int64)
+    return wrap(vectors) if isinstance(tensor, TensorBase) else vectors

@@ -11,7 +11,7 @@ from tinyrnn.engine.base import TensorBase, as_array, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, has_shape, of_dtype, operands
 from tinyrnn.ops.casting import array
-from tinyrnn.ops.indexing import nonzero
+from tinyrnn.ops.masking import nonzero
 
 
 def step(x, values):

@@ -1,6 +1,7 @@
-"""Changing the shape of a tensor without changing its elements, and arranging or repeating them.
+"""The shape of a tensor and the order of its dimensions; the elements stay what they are.
 
-Views share memory wherever PyTorch's do. Cutting into windows and joining is in slicing.py.
+Views share memory wherever PyTorch's do. Cutting into windows and joining is in slicing.py; repeating, flipping and
+padding have their own files.
 """
 
 from __future__ import annotations
@@ -11,13 +12,13 @@ import operator
 import numpy as np
 
 from tinyrnn.engine.tape import record
-from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, sum_to
+from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
 from tinyrnn.ops.casting import array
-from tinyrnn.ops.slicing import window, wrap_dim, wrap_dims
+from tinyrnn.ops.slicing import wrap_dim, wrap_dims
 from tinyrnn.ops.views import record_view
 
 
-def _sizes(op, sizes, named=None):
+def as_sizes(op, sizes, named=None):
     """Sizes given one by one, as one tuple, or by name, as a tuple of ints."""
     if named is not None:
         sizes = named
@@ -74,7 +75,7 @@ def reshape(input, *sizes, shape=None):
         If the shape does not have as many elements as `input`.
     """
     x = array(input)
-    new = _infer(_sizes("reshape", sizes, shape), x.size)
+    new = _infer(as_sizes("reshape", sizes, shape), x.size)
     result, is_view = _reshaped(x, new)
     if is_view:
         return _shape_view(input, result)
@@ -100,7 +101,7 @@ def view(input, *sizes, shape=None):
         If the elements do not lie in memory in a way that permits it.
     """
     x = array(input)
-    result, is_view = _reshaped(x, _infer(_sizes("view", sizes, shape), x.size))
+    result, is_view = _reshaped(x, _infer(as_sizes("view", sizes, shape), x.size))
     if not is_view:
         raise RuntimeError(
             "view size is not compatible with input tensor's size and stride (at least one dimension spans across two "
@@ -137,7 +138,7 @@ def unflatten(input, dim, sizes):
     """Split dimension `dim` into several of the given `sizes`, one of which may be -1."""
     shape = array(input).shape
     dim = wrap_dim(dim, len(shape))
-    sizes = _sizes("unflatten", (sizes,))
+    sizes = as_sizes("unflatten", (sizes,))
     try:
         sizes = _infer(sizes, shape[dim])
     except RuntimeError:
@@ -154,7 +155,7 @@ def unflatten(input, dim, sizes):
 def permute(input, *sizes, dims=None):
     """A view with the dimensions in another order: dimension i of the result is dimension ``dims[i]`` of `input`."""
     x = array(input)
-    order = _sizes("permute", sizes, dims)
+    order = as_sizes("permute", sizes, dims)
     if len(order) != x.ndim:
         raise RuntimeError(
             f"permute: number of dimensions in the tensor input does not match the length of the desired ordering of "
@@ -257,7 +258,7 @@ def expand(input, *sizes, size=None):
     Several elements of the result are one in memory: clone() before writing to it.
     """
     shape = array(input).shape
-    target = _sizes("expand", sizes, size)
+    target = as_sizes("expand", sizes, size)
     added = len(target) - len(shape)
     if added < 0:
         raise RuntimeError(
@@ -321,7 +322,7 @@ def meshgrid(*tensors, indexing="ij"):
     return tuple(grids)
 
 
-# ---- copies and repetitions ----
+# ---- copies ----
 
 
 def clone(input):
@@ -342,123 +343,3 @@ def contiguous(input):
 def is_contiguous(input):
     """Whether the elements lie in memory in order, the last dimension fastest."""
     return bool(array(input).flags.c_contiguous)
-
-
-def repeat(input, *sizes, repeats=None):
-    """`input` laid out ``sizes[i]`` times along dimension i (a copy); further sizes add new dimensions in front."""
-    x = array(input)
-    counts = _sizes("repeat", sizes, repeats)
-    if len(counts) < x.ndim:
-        raise RuntimeError(
-            f"Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor: got "
-            f"{len(counts)} repeats for {x.ndim} dimensions"
-        )
-    if min(counts, default=0) < 0:
-        raise RuntimeError(f"repeat: expected counts of at least 0, got {list(counts)}")
-    return record(repeat_backward, (input,), np.tile(x, counts), (counts, x.shape))
-
-
-def repeat_backward(node, g, counts, shape):
-    sizes = (1,) * (len(counts) - len(shape)) + shape
-    pairs = [n for pair in zip(counts, sizes) for n in pair]
-    ones = [n for size in sizes for n in (1, size)]
-    return reshape(sum_to(reshape(g, pairs), tuple(ones)), shape)
-
-
-def tile(input, *sizes, dims=None):
-    """Like `repeat`; missing counts in front are 1."""
-    counts = _sizes("tile", sizes, dims)
-    return repeat(input, (1,) * (array(input).ndim - len(counts)) + counts)
-
-
-def flip(input, *sizes, dims=None):
-    """A copy with the order of the elements reversed along `dims`."""
-    x = array(input)
-    which = wrap_dims(_sizes("flip", sizes, dims), x.ndim)
-    if len(set(which)) != len(which):
-        raise RuntimeError(f"flip: dim {max(which, key=which.count)} appears multiple times in the list of dims")
-    turned = np.flip(x, which) if x.ndim else x
-    return record(flip_backward, (input,), turned.copy(order="C"), (which,))
-
-
-def flip_backward(node, g, dims):
-    return flip(g, dims)
-
-
-def roll(input, shifts, dims=None):
-    """A copy with the elements moved by `shifts` along `dims`, those leaving at the end coming back at the start.
-
-    Without `dims` the tensor is rolled as if it were flat.
-    """
-    x = array(input)
-    shifts = _sizes("roll", (shifts,))
-    if dims is not None:
-        dims = wrap_dims(dims, x.ndim)
-    if len(shifts) != (1 if dims is None or not len(dims) else len(dims)):
-        raise RuntimeError(
-            f"roll: shifts and dimensions must align. shifts: {len(shifts)}, dims: {0 if dims is None else len(dims)}"
-        )
-    return record(roll_backward, (input,), np.roll(x, shifts if dims else shifts[0], dims or None), (shifts, dims))
-
-
-def roll_backward(node, g, shifts, dims):
-    return roll(g, tuple([-shift for shift in shifts]), dims)
-
-
-def tril(input, diagonal=0):
-    """The matrices with everything above the given diagonal set to zero."""
-    return record(tril_backward, (input,), np.tril(_matrices("tril", input), diagonal), (diagonal,))
-
-
-def tril_backward(node, g, diagonal):
-    return tril(g, diagonal)
-
-
-def triu(input, diagonal=0):
-    """The matrices with everything below the given diagonal set to zero."""
-    return record(triu_backward, (input,), np.triu(_matrices("triu", input), diagonal), (diagonal,))
-
-
-def triu_backward(node, g, diagonal):
-    return triu(g, diagonal)
-
-
-def _matrices(op, input):
-    x = array(input)
-    if x.ndim < 2:
-        raise RuntimeError(f"{op}: input tensor must have at least 2 dimensions, got {x.ndim}")
-    return x
-
-
-def pad(input, pad, mode="constant", value=None):
-    """`input` with a border of `value` (0 if None).
-
-    Parameters
-    ----------
-    pad : (before, after) of the last dimension, then of the one before it, and so on; negative numbers cut off.
-    mode : "constant", the only one there is.
-    """
-    x = array(input)
-    pad = _sizes("pad", (pad,))
-    if mode != "constant":
-        raise NotImplementedError(f'pad: mode "{mode}" is not supported, only "constant" is')
-    if len(pad) % 2 or len(pad) > 2 * x.ndim:
-        raise RuntimeError(
-            f"pad: expected an even number of sizes, at most two per dimension ({2 * x.ndim}), got {len(pad)}"
-        )
-    pairs = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[0::2], pad[1::2]))[::-1]
-    if any(n + before + after < 0 for n, (before, after) in zip(x.shape, pairs)):
-        raise RuntimeError(f"pad: {list(pad)} cuts off more than there is in a tensor of shape {list(x.shape)}")
-    if min(pad, default=0) < 0:
-        input = window(input, tuple([slice(max(-b, 0), n - max(-a, 0)) for n, (b, a) in zip(x.shape, pairs)]))
-        x = array(input)
-    pairs = [(max(before, 0), max(after, 0)) for before, after in pairs]
-    inner = tuple([slice(before, before + n) for n, (before, after) in zip(x.shape, pairs)])
-    shape = tuple([n + before + after for n, (before, after) in zip(x.shape, pairs)])
-    padded = np.full_like(x, 0 if value is None else value, shape=shape, order="C")
-    padded[inner] = x
-    return record(pad_backward, (input,), padded, (inner,))
-
-
-def pad_backward(node, g, inner):
-    return window(g, inner)

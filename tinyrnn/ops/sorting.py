@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.ops.casting import array
-from tinyrnn.ops.indexing import gather
+from tinyrnn.ops.gathering import gather
 from tinyrnn.ops.slicing import wrap_dim
 
 sort_result = namedtuple("sort", ["values", "indices"])  # type: ignore[name-match]  # PyTorch's name

@@ -2,9 +2,10 @@
 """The recurrent cells: all that one step does to a row of gates, in one pass over it.
 
 Float32 and float64 matrices whose rows are contiguous (they may be slices of wider or reversed arrays) are computed here,
-everything else by the reference. The loops are in recurrent_cells.h.
+everything else by the reference. So is what NumPy's vectorised exp and tanh do faster. The loops are in recurrent_cells.h.
 """
 
+from cpython.pyport cimport PY_SSIZE_T_MAX
 cimport numpy as cnp
 
 from tinyrnn.kernels import reference
@@ -49,6 +50,13 @@ cdef extern from "recurrent_cells.h" nogil:
 
 cnp.import_array()
 
+# Up to how many hidden units, B H, a kernel beats NumPy where it does not always: Elman's tanh, which is little more than a
+# call of np.tanh, and what takes the double functions of libm, which are scalar.
+cdef Py_ssize_t SMALL_TANH = 2048
+cdef Py_ssize_t SMALL_TANH_DOUBLE = 64
+cdef Py_ssize_t SMALL_DOUBLE = 1024
+cdef Py_ssize_t ANY = PY_SSIZE_T_MAX
+
 ctypedef void (*three_rows)(void* a, void* b, void* out, Py_ssize_t H) noexcept nogil
 
 
@@ -88,6 +96,11 @@ cdef bint is_state(object x) noexcept:
     return (kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and is_like(x, <cnp.ndarray>x, 1)
 
 
+cdef bint is_small(cnp.ndarray state, Py_ssize_t single, Py_ssize_t wide) noexcept:
+    """Whether a float32 `state` has at most `single`, or a float64 one at most `wide`, elements."""
+    return cnp.PyArray_SIZE(state) <= (single if cnp.PyArray_TYPE(state) == cnp.NPY_FLOAT else wide)
+
+
 cdef inline cnp.ndarray new(cnp.ndarray state, int gates):
     """An empty array of the type of `state`, (B, H), of shape (B, gates H)."""
     cdef cnp.npy_intp[2] shape = [cnp.PyArray_DIM(state, 0), gates * cnp.PyArray_DIM(state, 1)]
@@ -110,6 +123,8 @@ def rnn_cell_forward(gates_x, gates_h, nonlinearity):
     if not (is_state(gates_x) and is_like(gates_h, gates_x, 1)):
         return reference.rnn_cell_forward(gates_x, gates_h, nonlinearity)
     if nonlinearity == "tanh":
+        if not is_small(gates_x, SMALL_TANH, SMALL_TANH_DOUBLE):
+            return reference.rnn_cell_forward(gates_x, gates_h, nonlinearity)
         return rnn_rows(<three_rows>rnn_tanh_forward_float, <three_rows>rnn_tanh_forward_double, gates_x, gates_h)
     return rnn_rows(<three_rows>rnn_relu_forward_float, <three_rows>rnn_relu_forward_double, gates_x, gates_h)
 
@@ -123,7 +138,7 @@ def rnn_cell_backward(grad_h, h, nonlinearity):
 
 
 def lstm_cell_forward(gates_x, gates_h, c):
-    if not (is_state(c) and is_like(gates_x, c, 4) and is_like(gates_h, c, 4)):
+    if not (is_state(c) and is_like(gates_x, c, 4) and is_like(gates_h, c, 4) and is_small(c, ANY, SMALL_DOUBLE)):
         return reference.lstm_cell_forward(gates_x, gates_h, c)
     cdef cnp.ndarray state = c
     new_h, new_c, gates = new(state, 1), new(state, 1), new(state, 4)
@@ -147,6 +162,7 @@ def lstm_cell_backward(grad_h, grad_c, c, new_c, gates):
         and is_like(grad_c, c, 1)
         and is_like(new_c, c, 1)
         and is_like(gates, c, 4)
+        and is_small(c, ANY, SMALL_DOUBLE)
     ):
         return reference.lstm_cell_backward(grad_h, grad_c, c, new_c, gates)
     cdef cnp.ndarray state = c
@@ -169,7 +185,7 @@ def lstm_cell_backward(grad_h, grad_c, c, new_c, gates):
 
 
 def gru_cell_forward(gates_x, gates_h, h):
-    if not (is_state(h) and is_like(gates_x, h, 3) and is_like(gates_h, h, 3)):
+    if not (is_state(h) and is_like(gates_x, h, 3) and is_like(gates_h, h, 3) and is_small(h, ANY, SMALL_DOUBLE)):
         return reference.gru_cell_forward(gates_x, gates_h, h)
     cdef cnp.ndarray state = h
     new_h, gates = new(state, 1), new(state, 4)
