@@ -1,7 +1,7 @@
 """The engine's overhead: chains of mul, add, sub and tanh on tensors of 1 and 32 elements, forward and backward.
 
-    pytest benchmarks/test_small_ops.py         pytest-benchmark's table
-    python benchmarks/test_small_ops.py         against PyTorch: microseconds per op, median of paired ratios
+pytest benchmarks/test_small_ops.py         pytest-benchmark's table
+python benchmarks/test_small_ops.py         against PyTorch: microseconds per op, median of paired ratios
 """
 
 from __future__ import annotations

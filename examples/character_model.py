@@ -76,7 +76,7 @@ def main() -> None:
         step += 1
         if step % 100 == 0:
             print(f"step {step}  {time.time() - started:.0f} s  loss {loss.item():.3f} nats per character")
-    print("".join(characters[i] for i in sample(model, ids["T"] if "T" in ids else 0)))
+    print("".join(characters[i] for i in sample(model, ids.get("T", 0))))
 
 
 if __name__ == "__main__":

@@ -26,9 +26,7 @@ def test_nothing_public_is_unlisted():
     import types
 
     public = {
-        name
-        for name, value in vars(tinyrnn).items()
-        if not name.startswith("_") and not isinstance(value, types.ModuleType)
+        name for name, value in vars(tinyrnn).items() if not name.startswith("_") and not isinstance(value, types.ModuleType)
     }
     assert public - {"annotations"} == set(tinyrnn.__all__) & public
 

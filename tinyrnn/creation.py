@@ -277,9 +277,7 @@ def arange(
     return new(numbers.astype(found.numpy), requires_grad)
 
 
-def linspace(
-    start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Any:
+def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """`steps` numbers at equal distances from `start` to `end`, both included."""
     _check_device(device)
     if steps < 0:

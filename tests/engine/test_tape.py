@@ -38,7 +38,7 @@ def test_only_what_the_tensor_depends_on():
 
 def test_table_names_ops_inputs_shapes_and_lines():
     x = tinyrnn.ones(2, 3, requires_grad=True)
-    h = x * tinyrnn.ones(2, 3); line = here()  # noqa: E702
+    h, line = x * tinyrnn.ones(2, 3), here()
     y = h.tanh() + x
     lines = repr(tape(y)).splitlines()
     assert lines[0].split() == ["#", "op", "inputs", "output", "where"]
@@ -61,7 +61,7 @@ def test_table_says_which_output():
 
 
 def test_grad_fn_prints_its_line():
-    y = tinyrnn.ones(2, requires_grad=True).tanh(); line = here()  # noqa: E702
+    y, line = tinyrnn.ones(2, requires_grad=True).tanh(), here()
     assert repr(y.grad_fn).startswith("<tanh #") and f"test_tape.py:{line}" in repr(y.grad_fn)
 
 

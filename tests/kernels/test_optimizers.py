@@ -96,9 +96,7 @@ def test_a_read_only_array_is_an_error():
     for write in (
         lambda: cpu.scale_inplace([x], 2.0),
         lambda: cpu.sgd_step([x], [np.ones(3)], None, 0.1, 0, 0, 0, False, False),
-        lambda: cpu.adam_step(
-            [x], [np.ones(3)], [np.zeros(3)], [np.zeros(3)], None, 1, 0.1, 0.9, 0.99, 1e-8, 0, False, False
-        ),
+        lambda: cpu.adam_step([x], [np.ones(3)], [np.zeros(3)], [np.zeros(3)], None, 1, 0.1, 0.9, 0.99, 1e-8, 0, False, False),
     ):
         with pytest.raises(ValueError, match="read-only"):
             write()
@@ -147,9 +145,7 @@ def adam_steps(
 ):  # fmt: skip
     first, second, largest = zeros(params), zeros(params), zeros(params) if amsgrad else None
     for step, grads in enumerate(gradients, 1):
-        kernels.adam_step(
-            params, grads, first, second, largest, step, lr, *betas, eps, weight_decay, decoupled, maximize
-        )
+        kernels.adam_step(params, grads, first, second, largest, step, lr, *betas, eps, weight_decay, decoupled, maximize)
     return [*params, *first, *second, *(largest or [])]
 
 

@@ -96,7 +96,5 @@ def test_errors():
 
 def test_gains_equal_pytorch():
     torch = pytest.importorskip("torch")
-    for name, param in [(n, None) for n in ("linear", "sigmoid", "tanh", "relu", "selu", "leaky_relu")] + [
-        ("leaky_relu", 0.3)
-    ]:
+    for name, param in [(n, None) for n in ("linear", "sigmoid", "tanh", "relu", "selu", "leaky_relu")] + [("leaky_relu", 0.3)]:
         assert init.calculate_gain(name, param) == torch.nn.init.calculate_gain(name, param)

@@ -86,9 +86,7 @@ def test_binary_cross_entropy(weighted, reduction):
     compare(
         lambda nn, t: nn.BCELoss(t(weight) if weighted else None, reduction=reduction), x, target, 1e-8
     )  # PyTorch's eps is a float32
-    compare(
-        lambda nn, t: nn.BCEWithLogitsLoss(t(weight) if weighted else None, reduction=reduction), x * 60 - 30, target
-    )
+    compare(lambda nn, t: nn.BCEWithLogitsLoss(t(weight) if weighted else None, reduction=reduction), x * 60 - 30, target)
     compare(lambda nn, t: nn.BCEWithLogitsLoss(reduction=reduction, pos_weight=t(weight)), x * 60 - 30, target)
 
 

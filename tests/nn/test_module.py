@@ -243,9 +243,7 @@ def test_errors_carry_the_path_of_the_layer():
 
 def test_containers():
     stack = nn.Sequential(nn.Linear(1, 2), nn.Tanh(), nn.Linear(2, 3))
-    assert (
-        len(stack) == 3 and stack[-1] is stack[2] and isinstance(stack[:2], nn.Sequential) and stack[:2][0] is stack[0]
-    )
+    assert len(stack) == 3 and stack[-1] is stack[2] and isinstance(stack[:2], nn.Sequential) and stack[:2][0] is stack[0]
     stack.append(nn.ReLU())
     assert stack(tinyrnn.ones(1, 1)).shape == (1, 3)
     del stack[1]
@@ -310,9 +308,7 @@ def same_models(nn_):
         nn_.LayerNorm((2, 5), bias=False),
         nn_.LayerNorm(3, elementwise_affine=False),
         nn_.Flatten(),
-        nn_.Sequential(
-            nn_.Sigmoid(), nn_.LeakyReLU(0.2, True), nn_.ELU(), nn_.GELU("tanh"), nn_.Softplus(), nn_.SiLU()
-        ),
+        nn_.Sequential(nn_.Sigmoid(), nn_.LeakyReLU(0.2, True), nn_.ELU(), nn_.GELU("tanh"), nn_.Softplus(), nn_.SiLU()),
         nn_.Sequential(nn_.Softmax(-1), nn_.LogSoftmax(1), nn_.LogSigmoid(), nn_.Hardtanh(-2, 2, True), nn_.MSELoss()),
     ]
 

@@ -50,9 +50,7 @@ def check(program, *arrays, gradients=True):
         assert isinstance(mine, TensorBase)
         assert mine.array.shape == tuple(its.shape)
         assert mine.array.dtype == its.detach().numpy().dtype
-        np.testing.assert_allclose(
-            mine.array, its.detach().numpy(), **(FLOAT32 if its.dtype == torch.float32 else FLOAT64)
-        )
+        np.testing.assert_allclose(mine.array, its.detach().numpy(), **(FLOAT32 if its.dtype == torch.float32 else FLOAT64))
         assert requires_grad(mine) == its.requires_grad
     pairs = [(mine, its) for mine, its in zip(our_results, their_results) if its.requires_grad]
     if not gradients or not pairs:

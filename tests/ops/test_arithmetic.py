@@ -191,9 +191,7 @@ def test_powers(torch, exponent, dtype):
     assert_agree(torch, operator.pow, operator.pow, x, np.full(x.shape, exponent))
 
 
-@pytest.mark.parametrize(
-    "bounds", [(1, 3), (1, None), (None, 2), (3, 1), (0.5, 2.5), (np.nan, 2.0), (None, None)], ids=str
-)
+@pytest.mark.parametrize("bounds", [(1, 3), (1, None), (None, 2), (3, 1), (0.5, 2.5), (np.nan, 2.0), (None, None)], ids=str)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_clamp(torch, bounds, dtype):
     x = np.array([0, 1, 2, 3, 4]).astype(dtype)

@@ -91,9 +91,7 @@ def test_random_indices(data):
         if kind == "int":
             index.append(data.draw(st.integers(-n, n - 1)))
         elif kind == "slice":
-            index.append(
-                slice(data.draw(st.integers(-n, n)), data.draw(st.integers(-n, n)), data.draw(st.integers(1, 2)))
-            )
+            index.append(slice(data.draw(st.integers(-n, n)), data.draw(st.integers(-n, n)), data.draw(st.integers(1, 2))))
         elif kind == "tensor":
             index.append(np.array(data.draw(st.lists(st.integers(-n, n - 1), min_size=length, max_size=length))))
         elif kind == "mask":

@@ -219,9 +219,7 @@ def test_random_programs(steps):
     weights = [rng.standard_normal(a.array.shape) for a in mine]
     found = outcome(lambda: gradients_of(mine, ours, [wrap(v) for v in weights], retain_graph=True))
     expected = outcome(
-        lambda: torch.autograd.grad(
-            its, theirs, [torch.tensor(v) for v in weights], allow_unused=True, create_graph=True
-        )
+        lambda: torch.autograd.grad(its, theirs, [torch.tensor(v) for v in weights], allow_unused=True, create_graph=True)
     )
     if found is None:
         return  # a refusal is never wrong; how often it may happen is the next test

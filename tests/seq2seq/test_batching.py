@@ -35,9 +35,7 @@ def test_batches_are_full_but_for_the_last(lengths, batch_size, pool) -> None:
 @given(lengths_lists, sizes)
 def test_within_a_pool_the_batches_hold_neighbouring_lengths(lengths, batch_size) -> None:
     batches = bucketed_batches(lengths, batch_size, rng(), pool=len(lengths) + 1)
-    in_order = sorted(
-        ([lengths[i] for i in batch] for batch in batches), key=lambda b: (b[0], b[-1], -len(b))
-    )
+    in_order = sorted(([lengths[i] for i in batch] for batch in batches), key=lambda b: (b[0], b[-1], -len(b)))
     assert [length for batch in in_order for length in batch] == sorted(lengths)
 
 

@@ -96,9 +96,7 @@ class Kernels(Protocol):
     def lstm_cell_forward(self, gates_x: Array, gates_h: Array, c: Array) -> tuple[Array, Array, Array]:
         """(new h, new c, gates): (B, H), (B, H) and the activated i, f, g, o, (B, 4 H), which backward needs."""
 
-    def lstm_cell_backward(
-        self, grad_h: Array, grad_c: Array, c: Array, new_c: Array, gates: Array
-    ) -> tuple[Array, Array]:
+    def lstm_cell_backward(self, grad_h: Array, grad_c: Array, c: Array, new_c: Array, gates: Array) -> tuple[Array, Array]:
         """(gradient of gates_x and also of gates_h, (B, 4 H); gradient of c, (B, H)).
 
         `grad_h` and `grad_c` are the gradients of the new h and the new c.
@@ -146,9 +144,7 @@ class Kernels(Protocol):
 
     # ---- layer normalization ----
 
-    def layer_norm_forward(
-        self, x: Array, weight: Array | None, bias: Array | None, eps: float
-    ) -> tuple[Array, Array, Array]:
+    def layer_norm_forward(self, x: Array, weight: Array | None, bias: Array | None, eps: float) -> tuple[Array, Array, Array]:
         """(y, mean, rstd): (B, F), (B, 1) and (B, 1), the latter two in the dtype that the sums are taken in.
 
         y = (x - mean) rstd weight + bias, with rstd = 1 / sqrt(variance + eps) over the features of a row. `x` : (B, F).

@@ -62,9 +62,7 @@ class _ModuleSequence(Module):
     def extend(self, modules: Iterable[Module]) -> Any:
         """Add modules at the end."""
         if not isinstance(modules, Iterable):
-            raise TypeError(
-                f"{self._get_name()}.extend should be called with an iterable, but got {type(modules).__name__}"
-            )
+            raise TypeError(f"{self._get_name()}.extend should be called with an iterable, but got {type(modules).__name__}")
         for module in list(modules):
             self.append(module)
         return self
@@ -111,9 +109,7 @@ class Sequential(_ModuleSequence):
 
     def __add__(self, other: Sequential) -> Sequential:
         if not isinstance(other, Sequential):
-            raise ValueError(
-                f"add operator supports only objects of Sequential class, but {type(other).__name__} is given"
-            )
+            raise ValueError(f"add operator supports only objects of Sequential class, but {type(other).__name__} is given")
         return Sequential(*self, *other)
 
     def forward(self, input: Any) -> Any:
@@ -314,9 +310,7 @@ class ParameterDict(Module):
 
 def _pairs(source: Any, what: str) -> Iterable[tuple[str, Any]]:
     if not isinstance(source, Iterable) or isinstance(source, Tensor):
-        raise TypeError(
-            f"{what} should be called with a mapping or an iterable of pairs, but got {type(source).__name__}"
-        )
+        raise TypeError(f"{what} should be called with a mapping or an iterable of pairs, but got {type(source).__name__}")
     return source.items() if hasattr(source, "items") else source
 
 

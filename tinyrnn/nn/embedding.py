@@ -68,9 +68,7 @@ class Embedding(Module):
     def from_pretrained(cls, embeddings: Tensor, freeze: bool = True, padding_idx: int | None = None) -> Embedding:
         """An Embedding on the table `embeddings` (rows, columns), whose memory it shares; `freeze`: not trained."""
         if embeddings.array.ndim != 2:
-            raise ValueError(
-                f"Embedding.from_pretrained: expected a table of 2 dimensions, got shape {embeddings.array.shape}"
-            )
+            raise ValueError(f"Embedding.from_pretrained: expected a table of 2 dimensions, got shape {embeddings.array.shape}")
         rows, columns = embeddings.array.shape
         return cls(rows, columns, padding_idx, _weight=embeddings, _freeze=freeze)
 

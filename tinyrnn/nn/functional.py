@@ -110,9 +110,7 @@ def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool
         Only "batchmean" is the divergence of its definition.
     """
     if reduction not in ("batchmean", "mean", "sum", "none"):
-        raise ValueError(
-            f"{reduction} is not a valid value for reduction; expected 'batchmean', 'mean', 'sum' or 'none'"
-        )
+        raise ValueError(f"{reduction} is not a valid value for reduction; expected 'batchmean', 'mean', 'sum' or 'none'")
     if log_target:
         each = elementary.exp(target) * (target - input)
     else:

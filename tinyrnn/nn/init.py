@@ -122,9 +122,7 @@ def _fans(tensor: Any) -> tuple[int, int]:
     """Numbers of inputs and outputs of one unit of a layer with this weight (outputs, inputs, ...)."""
     shape = tensor.array.shape
     if len(shape) < 2:
-        raise ValueError(
-            f"Fan in and fan out can not be computed for tensor with fewer than 2 dimensions, got shape {shape}"
-        )
+        raise ValueError(f"Fan in and fan out can not be computed for tensor with fewer than 2 dimensions, got shape {shape}")
     field = math.prod(shape[2:])
     return shape[1] * field, shape[0] * field
 

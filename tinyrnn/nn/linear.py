@@ -39,9 +39,7 @@ class Linear(Module):
         Both start uniform in +-1/sqrt(in_features).
     """
 
-    def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None
-    ) -> None:
+    def __init__(self, in_features: int, out_features: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
@@ -58,9 +56,7 @@ class Linear(Module):
 
     def forward(self, input: Any) -> Any:
         if not isinstance(input, Tensor):
-            self.fail(
-                f"input is {type(input).__name__}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError
-            )
+            self.fail(f"input is {type(input).__name__}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError)
         shape = input.array.shape
         if not shape or shape[-1] != self.in_features:
             self.fail(

@@ -70,18 +70,14 @@ class Module(Registry):
             output = output if changed is None else changed
         return output
 
-    def register_forward_pre_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
+    def register_forward_pre_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
         """Call ``hook(module, args)`` before every `forward`; what it returns, unless None, replaces the arguments.
 
         With `with_kwargs` the hook is ``hook(module, args, kwargs)`` and returns None or both.
         """
         return _register_hook(self._forward_pre_hooks, hook, prepend, with_kwargs)
 
-    def register_forward_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
+    def register_forward_hook(self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False) -> RemovableHandle:
         """Call ``hook(module, args, output)`` after every `forward`; what it returns, unless None, replaces the output.
 
         With `with_kwargs` the hook is ``hook(module, args, kwargs, output)``.
@@ -181,9 +177,7 @@ class Module(Registry):
 
     # ---- state -------------------------------------------------------------------------------------------------
 
-    def state_dict(
-        self, *, destination: dict | None = None, prefix: str = "", keep_vars: bool = False
-    ) -> dict[str, Tensor]:
+    def state_dict(self, *, destination: dict | None = None, prefix: str = "", keep_vars: bool = False) -> dict[str, Tensor]:
         """All parameters and persistent buffers by path, as detached tensors that share memory with the model.
 
         A tied parameter is listed under each of its names. `keep_vars`: the parameters themselves, not detached.

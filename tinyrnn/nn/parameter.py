@@ -26,9 +26,7 @@ class Parameter(Tensor):
         if data is None:
             data = np.empty(0, dtypes.get_default_dtype().numpy)
         if not isinstance(data, TensorBase) and not hasattr(data, "dtype"):
-            raise TypeError(
-                f"Parameter: expected a tensor, got {type(data).__name__}; convert it with tinyrnn.tensor(...)"
-            )
+            raise TypeError(f"Parameter: expected a tensor, got {type(data).__name__}; convert it with tinyrnn.tensor(...)")
         array = data.array if isinstance(data, TensorBase) else data
         dtype = dtypes.of_array(array)
         if requires_grad and not dtype.is_floating_point:

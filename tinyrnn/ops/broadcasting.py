@@ -70,6 +70,5 @@ def broadcast_shape(first, second):
         return np.broadcast_shapes(first, second)
     except ValueError:
         raise RuntimeError(
-            f"shapes {first} and {second} cannot be broadcast together: aligned at the last dimension, sizes must be "
-            f"equal or 1"
+            f"shapes {first} and {second} cannot be broadcast together: aligned at the last dimension, sizes must be equal or 1"
         ) from None

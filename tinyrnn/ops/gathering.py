@@ -25,8 +25,7 @@ def _along(op, index, dim, shape, source=None):
         raise RuntimeError(f"{op}(): Expected dtype int64 for index, got {index.dtype}")
     if max(index.ndim, 1) != max(len(shape), 1):
         raise RuntimeError(
-            f"{op}: Index tensor must have the same number of dimensions as input tensor ({len(shape)}), got "
-            f"{index.ndim}"
+            f"{op}: Index tensor must have the same number of dimensions as input tensor ({len(shape)}), got {index.ndim}"
         )
     size = shape[dim] if shape else 1
     for other, n in enumerate(index.shape):
@@ -185,7 +184,5 @@ def fill_values(input, value, shape):
             raise RuntimeError(f"value {value!r} cannot be converted to the dtype {dtype} of the tensor without loss")
         return np.full_like(array(input), value, shape=shape)
     if array(value).ndim:
-        raise RuntimeError(
-            f"expected a number or a 0-dimensional value tensor, got one of {array(value).ndim} dimensions"
-        )
+        raise RuntimeError(f"expected a number or a 0-dimensional value tensor, got one of {array(value).ndim} dimensions")
     return expand_to(cast(value, dtype), shape)

@@ -78,9 +78,7 @@ def parse(index, shape):
             key.append(ALL)
             dim += 1
         else:
-            arrays = (
-                _mask_to_integers(part, position, dim, shape) if part.dtype == bool else (_checked(part, dim, shape),)
-            )
+            arrays = _mask_to_integers(part, position, dim, shape) if part.dtype == bool else (_checked(part, dim, shape),)
             basic += [ALL] * len(arrays)
             key += arrays
             distinct.append(part.dtype == bool)

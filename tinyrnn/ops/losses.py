@@ -337,6 +337,4 @@ def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="m
 
 def _check_same_shape(name, input, target):
     if array(input).shape != array(target).shape:
-        raise ValueError(
-            f"{name}: target size ({array(target).shape}) must be the same as input size ({array(input).shape})"
-        )
+        raise ValueError(f"{name}: target size ({array(target).shape}) must be the same as input size ({array(input).shape})")

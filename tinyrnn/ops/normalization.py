@@ -55,16 +55,14 @@ def _check(x, normalized_shape, weight, bias):
         raise RuntimeError("layer_norm: expected normalized_shape to have at least one dimension, got ()")
     if x.shape[-len(normalized_shape) :] != normalized_shape:
         raise RuntimeError(
-            f"layer_norm: given normalized_shape={normalized_shape}, expected an input whose shape ends with it, "
-            f"got {x.shape}"
+            f"layer_norm: given normalized_shape={normalized_shape}, expected an input whose shape ends with it, got {x.shape}"
         )
     if x.dtype.kind != "f":
         raise RuntimeError(f"layer_norm: expected a floating-point input, got {dtypes.of_array(x)}")
     for name, parameter in (("weight", weight), ("bias", bias)):
         if parameter is not None and parameter.shape != normalized_shape:
             raise RuntimeError(
-                f"layer_norm: expected {name} to have the shape normalized_shape={normalized_shape}, "
-                f"got {parameter.shape}"
+                f"layer_norm: expected {name} to have the shape normalized_shape={normalized_shape}, got {parameter.shape}"
             )
         if parameter is not None and parameter.dtype != x.dtype:
             raise RuntimeError(f"layer_norm: input is {x.dtype} but {name} is {parameter.dtype}; convert one of them")

@@ -23,9 +23,7 @@ def pad(input, pad, mode="constant", value=None):
     if mode != "constant":
         raise NotImplementedError(f'pad: mode "{mode}" is not supported, only "constant" is')
     if len(pad) % 2 or len(pad) > 2 * x.ndim:
-        raise RuntimeError(
-            f"pad: expected an even number of sizes, at most two per dimension ({2 * x.ndim}), got {len(pad)}"
-        )
+        raise RuntimeError(f"pad: expected an even number of sizes, at most two per dimension ({2 * x.ndim}), got {len(pad)}")
     pairs = [(0, 0)] * (x.ndim - len(pad) // 2) + list(zip(pad[0::2], pad[1::2]))[::-1]
     if any(n + before + after < 0 for n, (before, after) in zip(x.shape, pairs)):
         raise RuntimeError(f"pad: {list(pad)} cuts off more than there is in a tensor of shape {list(x.shape)}")

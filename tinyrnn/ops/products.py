@@ -98,9 +98,7 @@ def bmm(input, mat2):
     _check_dims("bmm", ("input", input, 3), ("mat2", mat2, 3))
     x, y = array(input), array(mat2)
     if x.shape[0] != y.shape[0] or x.shape[2] != y.shape[1]:
-        raise RuntimeError(
-            f"bmm: expected mat2 of shape ({x.shape[0]}, {x.shape[2]}, M) for input {x.shape}, got {y.shape}"
-        )
+        raise RuntimeError(f"bmm: expected mat2 of shape ({x.shape[0]}, {x.shape[2]}, M) for input {x.shape}, got {y.shape}")
     return matmul(input, mat2)
 
 
@@ -209,15 +207,11 @@ def _check_dims(op, *expected):
 
 def _check(op, x, y, inner, fix="the last dimension of the first must equal the last but one of the second"):
     if x.dtype != y.dtype:
-        raise RuntimeError(
-            f"{op}: expected both tensors to have the same dtype, got {x.dtype} and {y.dtype}; cast one"
-        )
+        raise RuntimeError(f"{op}: expected both tensors to have the same dtype, got {x.dtype} and {y.dtype}; cast one")
     if x.dtype.kind == "b":
         raise NotImplementedError(f"{op} is not implemented for bool tensors; convert with x.int() or x.float() first")
     if x.shape[-1] != inner:
-        raise RuntimeError(
-            f"{op}: mat1 and mat2 shapes cannot be multiplied ({_sizes(x)} and {_sizes(y)}): {fix}"
-        )
+        raise RuntimeError(f"{op}: mat1 and mat2 shapes cannot be multiplied ({_sizes(x)} and {_sizes(y)}): {fix}")
 
 
 def _sizes(x):

@@ -61,9 +61,7 @@ def at_least_1d(data):
 def floating(x, name):
     data = array(x)
     if data.dtype.kind != "f":
-        raise RuntimeError(
-            f"{name}(): expected a floating-point tensor, got {dtypes.of_array(data)}; convert it with .float()"
-        )
+        raise RuntimeError(f"{name}(): expected a floating-point tensor, got {dtypes.of_array(data)}; convert it with .float()")
     return data
 
 

@@ -64,9 +64,7 @@ def narrow(input, dim, start, length):
     dim = wrap_dim(dim, len(shape))
     start, length = operator.index(array(start)), operator.index(length)
     if not -shape[dim] <= start <= shape[dim]:
-        raise IndexError(
-            f"start out of range (expected to be in range of [{-shape[dim]}, {shape[dim]}], but got {start})"
-        )
+        raise IndexError(f"start out of range (expected to be in range of [{-shape[dim]}, {shape[dim]}], but got {start})")
     if length < 0:
         raise RuntimeError(f"narrow(): length must be non-negative, got {length}")
     start += shape[dim] if start < 0 else 0

@@ -130,9 +130,7 @@ def without_window(x, replay, layout):
     seen = replay(copied)
     seen[...] = 0
     if seen.size and not np.may_share_memory(seen, copied):
-        raise RuntimeError(
-            "the window of an in-place write cannot be found again in its gradient: clone() before writing"
-        )
+        raise RuntimeError("the window of an in-place write cannot be found again in its gradient: clone() before writing")
     return record(without_window_backward, (x,), copied, (replay, layout))
 
 
@@ -158,8 +156,7 @@ def _castable(new, data):
     source, target = dtypes.of_array(new), dtypes.of_array(data)
     if source.category > target.category:
         raise RuntimeError(
-            f"result type {_TYPE_NAMES[source.name]} can't be cast to the desired output type "
-            f"{_TYPE_NAMES[target.name]}"
+            f"result type {_TYPE_NAMES[source.name]} can't be cast to the desired output type {_TYPE_NAMES[target.name]}"
         )
     return data.dtype
 
@@ -190,9 +187,7 @@ def copy_(input, src, non_blocking=False):
 def fill_(input, value):
     """Set every element to `value`, a number or a 0-d tensor."""
     if getattr(array(value), "ndim", 0):
-        raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {array(value).ndim} dimensions."
-        )
+        raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {array(value).ndim} dimensions.")
     return assign(input, value)
 
 

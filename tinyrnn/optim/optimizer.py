@@ -56,9 +56,7 @@ class Optimizer:
             raise TypeError(f"param_group must be a dict, but got {type(param_group).__name__}")
         params = param_group["params"]
         if isinstance(params, set):
-            raise TypeError(
-                "optimizer parameters need an order that is the same in every run; use a list instead of a set"
-            )
+            raise TypeError("optimizer parameters need an order that is the same in every run; use a list instead of a set")
         params = [params] if isinstance(params, Tensor) else list(params)
         for param in params:
             if not isinstance(param, Tensor):
@@ -134,8 +132,7 @@ class Optimizer:
         saved = state_dict["param_groups"]
         if len(saved) != len(self.param_groups):
             raise ValueError(
-                f"loaded state dict has a different number of parameter groups: {len(saved)}, expected "
-                f"{len(self.param_groups)}"
+                f"loaded state dict has a different number of parameter groups: {len(saved)}, expected {len(self.param_groups)}"
             )
         for number, (group, other) in enumerate(zip(self.param_groups, saved, strict=True)):
             if len(group["params"]) != len(other["params"]):
@@ -184,9 +181,7 @@ def _fit(value: Any, name: str, param: Any, number: Any) -> Any:
 def check_range(name: str, value: Any, low: float, below: float = float("inf")) -> None:
     """Raise a ValueError unless ``low <= value < below`` (or both are infinite)."""
     if not low <= value or not (value < below or below == float("inf")):
-        raise ValueError(
-            f"Invalid {name}: {value}, expected {low} <= {name}{'' if below == float('inf') else f' < {below}'}"
-        )
+        raise ValueError(f"Invalid {name}: {value}, expected {low} <= {name}{'' if below == float('inf') else f' < {below}'}")
 
 
 def same_kind(params: Iterable[Any], steps: Iterable[Any]) -> Iterator[list]:

@@ -11,9 +11,7 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 
 
-def bucketed_batches(
-    lengths: npt.ArrayLike, batch_size: int, rng: np.random.Generator, pool: int = 100
-) -> list[IntArray]:
+def bucketed_batches(lengths: npt.ArrayLike, batch_size: int, rng: np.random.Generator, pool: int = 100) -> list[IntArray]:
     """Deal the examples of one epoch into batches of similar length.
 
     All examples are shuffled and cut into pools of `pool` batches; each pool is sorted by length and cut into

@@ -79,9 +79,7 @@ def error_rates(hypotheses: Sequence[Tokens], references: Sequence[Sequence[Toke
     )
 
 
-def _without_common_ends(
-    a: Sequence[object], b: Sequence[object]
-) -> tuple[Sequence[object], Sequence[object]]:
+def _without_common_ends(a: Sequence[object], b: Sequence[object]) -> tuple[Sequence[object], Sequence[object]]:
     # Equal ends never cost an edit, and hypotheses are mostly right: what is left to compare is short.
     shorter = min(len(a), len(b))
     head = 0

@@ -53,8 +53,13 @@ class Seq2Seq(Module):
     ) -> None:
         super().__init__()
         self.config: dict[str, Any] = {
-            **{"embed": embed, "hidden": hidden, "layers": layers, "cell": cell},
-            **{"attention": attention, "dropout": dropout, "max_length": max_length},
+            "embed": embed,
+            "hidden": hidden,
+            "layers": layers,
+            "cell": cell,
+            "attention": attention,
+            "dropout": dropout,
+            "max_length": max_length,
         }
         _check(self.config)
         self.source = source

@@ -65,8 +65,7 @@ def _read_bytes(name: str) -> bytes:
         return Path(name).read_bytes()
     except OSError as error:
         raise DataError(
-            f"{name}: expected a file of {_FORMAT} lines, got '{error.strerror}'; "
-            "check the path and its permissions"
+            f"{name}: expected a file of {_FORMAT} lines, got '{error.strerror}'; check the path and its permissions"
         ) from error
 
 
@@ -77,8 +76,7 @@ def _decode(data: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{name}, line {line}: expected UTF-8 text, got the byte 0x{data[error.start]:02x}; "
-            "save the file as UTF-8"
+            f"{name}, line {line}: expected UTF-8 text, got the byte 0x{data[error.start]:02x}; save the file as UTF-8"
         ) from error
 
 

@@ -115,9 +115,7 @@ class Vocabulary:
         if order not in ("frequency", "token"):
             raise ValueError(f"order: expected 'frequency' or 'token', got {order!r}; choose one of the two")
         if max_size is not None and max_size < len(SPECIALS):
-            raise ValueError(
-                f"max_size: expected at least {len(SPECIALS)} for the specials, got {max_size}; raise it"
-            )
+            raise ValueError(f"max_size: expected at least {len(SPECIALS)} for the specials, got {max_size}; raise it")
         counts = Counter(token for token in chain.from_iterable(sequences) if token not in SPECIALS)
         frequent = [token for token, count in counts.items() if count >= min_count]
         frequent.sort(key=lambda token: (-counts[token], token))

@@ -193,11 +193,14 @@ class Trainer:
     def _entry(self, measured: dict[str, float]) -> dict[str, Any]:
         meter = self._meter
         entry = {
-            **{"step": self.step, "epoch": self.epoch, "seconds": perf_counter() - self._started},
-            **{"train_loss": meter.loss / max(meter.tokens, 1)},
+            "step": self.step,
+            "epoch": self.epoch,
+            "seconds": perf_counter() - self._started,
+            "train_loss": meter.loss / max(meter.tokens, 1),
             **measured,
             "target_tokens_per_second": self.target_tokens_per_second,
-            **{"gradient_norm": meter.norm / max(meter.steps, 1), "lr": meter.lr},
+            "gradient_norm": meter.norm / max(meter.steps, 1),
+            "lr": meter.lr,
         }
         meter.restart()
         return {name: round(value, 8) for name, value in entry.items()}
