@@ -18,8 +18,19 @@ if TYPE_CHECKING:
     from tinyrnn.training.trainer import Trainer
 
 RECIPE: Final[dict[str, Any]] = {
-    **{"source_unit": "char", "target_unit": "char", "embed": 128, "hidden": 256, "layers": 2, "cell": "lstm"},
-    **{"attention": "general", "dropout": 0.3, "batch": 64, "epochs": 10, "lr": 1e-3, "clip": 1.0, "seed": 0},
+    "source_unit": "char",
+    "target_unit": "char",
+    "embed": 128,
+    "hidden": 256,
+    "layers": 2,
+    "cell": "lstm",
+    "attention": "general",
+    "dropout": 0.3,
+    "batch": 64,
+    "epochs": 10,
+    "lr": 1e-3,
+    "clip": 1.0,
+    "seed": 0,
     "threads": None,
 }
 TASKS: Final[dict[str, dict[str, Any]]] = {

@@ -18,6 +18,18 @@ from tinyrnn.seq2seq.search import Hypothesis, greedy, predict, search_all
 from tinyrnn.seq2seq.vocabulary import Vocabulary
 
 __all__ = [
-    *("Codec", "DataError", "ErrorRates", "Hypothesis", "Memory", "Seq2Seq", "Vocabulary"),
-    *("edit_distance", "error_rates", "greedy", "group_references", "predict", "read_pairs", "search_all"),
+    "Codec",
+    "DataError",
+    "ErrorRates",
+    "Hypothesis",
+    "Memory",
+    "Seq2Seq",
+    "Vocabulary",
+    "edit_distance",
+    "error_rates",
+    "greedy",
+    "group_references",
+    "predict",
+    "read_pairs",
+    "search_all",
 ]

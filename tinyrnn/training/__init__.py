@@ -16,6 +16,15 @@ from tinyrnn.training.evaluation import Evaluation
 from tinyrnn.training.trainer import Trainer, TrainingError
 
 __all__ = [
-    *("Callback", "CheckpointError", "Evaluation", "ProgressBar", "Summary", "Trainer", "TrainingConfig"),
-    *("TrainingError", "hold_out", "load_checkpoint", "save_checkpoint"),
+    "Callback",
+    "CheckpointError",
+    "Evaluation",
+    "ProgressBar",
+    "Summary",
+    "Trainer",
+    "TrainingConfig",
+    "TrainingError",
+    "hold_out",
+    "load_checkpoint",
+    "save_checkpoint",
 ]
