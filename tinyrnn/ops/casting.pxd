@@ -1,6 +1,6 @@
 # C types for casting.py.
 cimport cython
-from tinyrnn.engine.base cimport TensorBase
+from tinyrnn.engine.base cimport TensorBase, wrap
 from tinyrnn.engine.tape cimport record
 
 @cython.locals(tensor=TensorBase)

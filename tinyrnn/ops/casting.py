@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tinyrnn.dtypes import get_default_dtype
-from tinyrnn.engine.base import TensorBase
+from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import record
 
 
@@ -20,7 +20,10 @@ def cast(x, dtype):
     data = array(x)
     if data.dtype == dtype:
         return x
-    return record(cast_backward, (x,), data.astype(dtype), (data.dtype,))
+    converted = data.astype(dtype)
+    if dtype.kind != "f" and isinstance(x, TensorBase):
+        return wrap(converted)  # no gradient flows through integers
+    return record(cast_backward, (x,), converted, (data.dtype,))
 
 
 def cast_backward(node, g, dtype):
