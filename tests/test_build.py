@@ -80,8 +80,8 @@ def test_a_missing_extension_stops_the_import_when_it_is_required(copied, run_py
 
 def test_without_extensions_the_package_says_so_once_and_works(copied, run_python):
     code = (
-        "from tinyrnn._tensor import Tensor\nimport numpy as np\n"
-        "x = Tensor(np.ones(3), True)\n(x * x).backward(Tensor(np.ones(3)))\nprint(x.grad.array.tolist())"
+        "from tinyrnn.creation import new\nimport numpy as np\n"
+        "x = new(np.ones(3), True)\n(x * x).backward(new(np.ones(3)))\nprint(x.grad.array.tolist())"
     )
     done = run_python(code, TINYRNN_REQUIRE_EXT="0", TINYRNN_PURE="0", PYTHONPATH=str(copied.parent))
     assert done.stdout == "[2.0, 2.0, 2.0]\n", done.stderr

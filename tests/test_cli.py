@@ -22,15 +22,17 @@ SMALL = ("--hidden", "8", "--embed", "6", "--layers", "1", "--target-unit", "wor
 Write = Callable[[str, bytes], str]
 
 
+# -P and the path: the package under test, be it the checkout or installed, wherever the tests are run.
+COMMAND = [sys.executable, "-P", "-m", "tinyrnn"]
+ENVIRONMENT = os.environ | {
+    "PYTHONPATH": str(Path(tinyrnn.__file__).parents[1]),
+    "PYTHONWARNINGS": "ignore:tinyrnn runs without its compiled kernels",  # what is tested does not depend on them
+}
+
+
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
-    # -P and the path: the package under test, be it the checkout or installed, wherever the tests are run.
-    command = [sys.executable, "-P", "-m", "tinyrnn", *arguments]
-    environment = os.environ | {
-        "PYTHONPATH": str(Path(tinyrnn.__file__).parents[1]),
-        "PYTHONWARNINGS": "ignore:tinyrnn runs without its compiled kernels",  # what is tested does not depend on them
-    }
     pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
-    return subprocess.Popen(command, env=environment, **{**pipes, "encoding": "utf-8", **options})
+    return subprocess.Popen([*COMMAND, *arguments], env=ENVIRONMENT, **{**pipes, "encoding": "utf-8", **options})
 
 
 def run(*arguments: str, stdin: str = "") -> tuple[int, str, str]:
@@ -118,6 +120,8 @@ def assert_fails(message: str, *arguments: str, code: int = 2, stdin: str = "") 
         (("teach",), "invalid choice: 'teach'"),
         (("train", "dates"), "the following arguments are required: --out"),
         (("train", "dates", "--out", "x", "--hidden", "0"), "--hidden: expected a whole number of at least 1, got '0'"),
+        (("train", "dates", "--out", "x", "--hidden", "9" * 30), "--hidden: expected a whole number of at most 1048576"),
+        (("train", "dates", "--out", "x", "--seed", str(2**64)), f"--seed: expected a whole number of at most {2**64 - 1}, "),
         (("train", "dates", "--out", "x", "--minutes", "nan"), "--minutes: expected a positive number, got 'nan'"),
         (("train", "dates", "--out", "x", "--cell", "qrnn"), "--cell: invalid choice: 'qrnn'"),
         (("train", "absent.tsv", "--out", "x"), "absent.tsv: expected a file"),
@@ -135,6 +139,7 @@ def test_bad_data(write: Write, tmp_path: Path, folder: Path) -> None:
     assert_fails("bad.tsv, line 2: expected", "train", write("bad.tsv", b"a\tb\nc\n"), *out)
     assert_fails("latin.tsv, line 1: expected UTF-8", "train", write("latin.tsv", b"\xe9\tb\n"), *out)
     assert_fails("one.tsv: data: expected at least 2", "train", write("one.tsv", b"a\tb\na\tc\n"), *out)
+    assert_fails("gap.tsv, line 2: expected", "train", write("gap.tsv", b"a\tb\n\nc\td\n"), *out)
     assert_fails("empty.tsv: expected", "train", str(folder / "train.tsv"), "--dev", write("empty.tsv", b""), *out)
     assert not (tmp_path / "out").exists()
 
@@ -169,6 +174,21 @@ def test_a_loss_that_is_not_finite(folder: Path, tmp_path: Path) -> None:
     assert_fails("train again with a lower lr", *arguments, code=1)
 
 
+@pytest.mark.parametrize("options", [("--lr", "1e30"), ("--minutes", "1e-10")])
+def test_a_model_that_learned_nothing_is_not_praised(folder: Path, tmp_path: Path, options: tuple[str, str]) -> None:
+    data = str(folder / "train.tsv")
+    code, out, err = run("train", data, "--dev", data, "--out", str(tmp_path / "out"), *SMALL, *options)
+    assert (code, err) == (0, "")
+    assert "\nmodel: step " in out and "best model" not in out
+    assert "is no better than the 1.95 of guessing among all tokens alike" in out
+
+
+def test_a_model_that_learned_is_praised(folder: Path, tmp_path: Path) -> None:
+    data = str(folder / "train.tsv")
+    out = run("train", data, "--dev", data, "--out", str(tmp_path / "out"), *SMALL, "--epochs", "20", "--lr", "0.03")[1]
+    assert "\nbest model: step " in out and "guessing" not in out
+
+
 def test_sources_are_held_out_without_dev(folder: Path, tmp_path: Path) -> None:
     code, out, err = run("train", str(folder / "train.tsv"), "--out", str(tmp_path / "out"), *SMALL)
     assert (code, err) == (0, "")
@@ -195,6 +215,56 @@ def test_ctrl_c_ends_training_with_a_sentence(folder: Path, tmp_path: Path) -> N
     assert err.startswith("tinyrnn: interrupted at step ") and err.count("\n") == 1
     assert f"{directory} holds the best model, of step " in err
     assert run("predict", directory, "ab")[0] == 0
+
+
+def test_ctrl_c_while_modules_load_is_no_traceback() -> None:
+    press = (
+        "import sys\n"
+        "class Press:\n"
+        "    def find_spec(self, name, *_):\n"
+        "        if name.startswith('tinyrnn.training'):\n"
+        "            raise KeyboardInterrupt\n"
+        "from tinyrnn.cli import main\n"
+        "sys.meta_path.insert(0, Press())\n"
+        "sys.exit(main(['predict', 'absent']))\n"
+    )
+    got = subprocess.run([sys.executable, "-P", "-c", press], env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (got.returncode, got.stdout, got.stderr) == (130, "", "tinyrnn: interrupted\n")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="redirections are those of a POSIX shell")
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "expected"),
+    [
+        ("<&-", (), (2, "", "tinyrnn: error: stdin: expected lines to read, got a closed stream; ")),
+        ("<&-", ("",), (0, "\t\n", "")),
+        (">&-", ("ab",), (2, "", "tinyrnn: error: stdout: expected a stream to print predictions to, got a closed one; ")),
+        ("2>&-", ("",), (0, "\t\n", "")),
+        ("2>&-", ("--bad",), (2, "", "")),
+    ],
+)
+def test_closed_streams(folder: Path, redirection: str, arguments: tuple[str, ...], expected: tuple[int, str, str]) -> None:
+    command = [*COMMAND, "predict", str(folder / "model"), *arguments]
+    shell = ["sh", "-c", f'exec "$@" {redirection}', "sh", *command]
+    got = subprocess.run(shell, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert (got.returncode, got.stdout) == expected[:2]
+    assert got.stderr.startswith(expected[2]) and got.stderr.count("\n") == bool(expected[2])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="redirections are those of a POSIX shell")
+def test_notes_do_not_go_to_stdout_where_stderr_is_closed(folder: Path) -> None:
+    shell = ["sh", "-c", 'exec "$@" 2>&-', "sh", *COMMAND, "predict", str(folder / "model"), "z"]
+    got = subprocess.run(shell, env=ENVIRONMENT, capture_output=True, text=True, timeout=60)
+    assert got.returncode == 0
+    assert got.stdout.startswith("z\t") and got.stdout.count("\n") == 1
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_an_error(folder: Path) -> None:
+    with open("/dev/full", "w") as full:
+        process = start("predict", str(folder / "model"), "ab", stdout=full)
+        _, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (1, "tinyrnn: error: output: No space left on device\n")
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="counts threads in /proc")
@@ -229,6 +299,16 @@ def test_dates_need_no_files(tmp_path: Path) -> None:
     assert code == 0
     assert time.monotonic() - started < 60
     assert len((tmp_path / "dates" / "history.jsonl").read_text().splitlines()) == 1
+
+
+def test_the_seed_draws_the_dates_too() -> None:
+    def read(seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        return cli._read_data(cli._parser().parse_args(["train", "dates", "--out", "x"]), seed)
+
+    first, other = read(0), read(1)
+    assert first == read(0)
+    assert first[0] != other[0]
+    assert first[1] == other[1], "models of different seeds are validated alike"
 
 
 def test_the_recipe_is_the_default_the_tasks_or_what_is_given(tmp_path: Path) -> None:

@@ -28,6 +28,10 @@ m.full_like(m.zeros(2), 3) | m.full_like(m.zeros(2, dtype=m.int64), 3.7) | m.zer
 m.ones(2).new_zeros(3) | m.ones(2, dtype=m.int64).new_ones((1, 2)) | m.ones(2).new_full((2,), 7) | m.ones(2).new_tensor([1, 2])
 m.ones(2).double().new_zeros(1, dtype=m.int32) | m.numel(m.zeros(2, 3)) | m.is_tensor(m.ones(1)) | m.is_tensor(1)
 m.is_floating_point(m.ones(1)) | m.is_floating_point(m.arange(2))
+m.Tensor([1, 2]) | m.Tensor() | m.Tensor([[1], [2.5]]) | m.Tensor((2, 3)) | m.Tensor(range(3)) | m.Tensor([]) | m.Tensor(0)
+m.Tensor(np.array([1, 2])) | m.Tensor(np.array(1.5)) | m.Tensor(np.ones((2, 3))) | m.Tensor([m.tensor(1.0), 2])
+m.Tensor(m.ones(2)) | m.Tensor([True, False]) | m.Tensor(0, 3) | m.Tensor(m.Size([0, 2])) | m.nn.Parameter(m.Tensor([3]))
+m.Tensor(2, 3).shape == (2, 3) | m.Tensor(m.Size([4])).shape == (4,) | m.Tensor(np.int64(2)).shape == (2,)
 """
 
 
@@ -143,3 +147,25 @@ def test_devices():
     for wrong in ("cuda:x", "gpu", "cuda:-1"):
         with pytest.raises(RuntimeError, match="device"):
             tinyrnn.device(wrong)
+
+
+def test_legacy_constructor():
+    numbers = np.ones(2, np.float32)
+    x = tinyrnn.Tensor(numbers)
+    assert not np.shares_memory(x.array, numbers) and not x.requires_grad and x.is_leaf
+    assert tinyrnn.Tensor(tinyrnn.arange(2)).dtype is tinyrnn.float32
+    tinyrnn.set_default_dtype(tinyrnn.float64)
+    try:
+        assert tinyrnn.Tensor([1]).dtype is tinyrnn.Tensor(1).dtype is tinyrnn.Tensor().dtype is tinyrnn.float64
+    finally:
+        tinyrnn.set_default_dtype(tinyrnn.float32)
+    for wrong in ((3.0,), (True,), (None,), ("ab",), (2, 3.0), ([1], 2), (numbers, True)):
+        with pytest.raises(TypeError, match=r"Tensor\(\): expected sizes \(ints\), or one sequence, array or tensor, got"):
+            tinyrnn.Tensor(*wrong)
+    with pytest.raises(RuntimeError, match="non-negative"):
+        tinyrnn.Tensor(-1)
+
+
+def test_legacy_constructor_of_the_uncompiled_engine(run_python):
+    done = run_python("import tinyrnn; print(tinyrnn.Tensor([1, 2]) * 2, (tinyrnn.Tensor(2, 3) + 1).shape)", TINYRNN_PURE="1")
+    assert done.stdout.strip() == "tensor([2., 4.]) tinyrnn.Size([2, 3])", done.stderr

@@ -19,7 +19,7 @@ LAYERS = [
     {"_compiled", "_uncompiled"},
     {"kernels"},
     {"engine"},
-    {"dtypes", "devices", "size", "creation", "generator", "random"},
+    {"dtypes", "devices", "size", "creation", "generator"},
     {"ops"},
     {"_tensor"},
     {"nn", "optim"},

@@ -41,6 +41,38 @@ def test_unknown_names_are_answered_with_the_nearest():
         from tinyrnn import quantization  # noqa: F401
 
 
+@pytest.mark.parametrize(
+    "place, name, near",
+    [
+        ("nn", "Conv2d", None),
+        ("nn", "Linaer", "Linear"),
+        ("nn.functional", "conv2d", None),
+        ("nn.functional", "softmx", "softmax"),
+        ("nn.init", "dirac_", None),
+        ("nn.init", "xavier_uniform", "xavier_uniform_"),
+        ("nn.utils", "rnn", None),
+        ("optim", "RMSprop", None),
+        ("optim", "AdamWW", "AdamW"),
+        ("autograd", "Function", None),
+    ],
+)
+def test_so_are_those_of_the_parts(place, name, near):
+    import importlib
+
+    module = importlib.import_module(f"tinyrnn.{place}")
+    answer = rf"^tinyrnn\.{place} has no '{name}' \(it is a subset of PyTorch\); "
+    with pytest.raises(AttributeError, match=answer + (f"the nearest there is: .*{near}" if near else "")):
+        getattr(module, name)
+    assert not hasattr(module, name) and not hasattr(module, "__wrapped__")
+
+
+def test_parts_are_there():
+    from tinyrnn import _lazy
+
+    for name in _lazy.PARTS:
+        assert getattr(tinyrnn, name).__name__ == f"tinyrnn.{name}"
+
+
 def test_parts_load_when_asked_for(run_python):
     code = """
 import json, sys, tinyrnn

@@ -157,3 +157,18 @@ def test_filling_a_parameter_under_no_grad():
         x.normal_()
     assert x.requires_grad and x.is_leaf and x.detach().numpy().std() > 0.5
     assert x._version == 1
+
+
+@pytest.mark.parametrize("draw", [tinyrnn.rand, tinyrnn.randn])
+def test_no_size_is_an_error(draw):
+    with pytest.raises(TypeError, match=rf"{draw.__name__}\(\) missing .*'size' \(for a 0-d tensor pass an empty tuple\)"):
+        draw()
+    assert draw(()).shape == ()
+
+
+def test_seeding_has_pytorchs_second_home():
+    from tinyrnn import generator, random
+
+    assert random.manual_seed is generator.manual_seed is tinyrnn.manual_seed
+    torch = pytest.importorskip("torch")
+    assert all(hasattr(torch.random, name) for name in random.__all__)

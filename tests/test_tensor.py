@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import tinyrnn
+from tinyrnn import nn
 
 
 @pytest.fixture
@@ -179,10 +180,10 @@ class Weight(tinyrnn.Tensor):
 
 
 def test_deepcopy():
-    x = Weight(np.ones(2))
+    x = Weight([1, 1])
     x.requires_grad_()
     x.name = ["w"]
-    x.grad = tinyrnn.full((2,), 3.0, dtype=tinyrnn.float64)
+    x.grad = tinyrnn.full((2,), 3.0)
     y, z = copy.deepcopy([x, x])
     assert y is z and type(y) is Weight and y.requires_grad and y.tolist() == [1, 1] and y.grad.tolist() == [3, 3]
     assert not np.shares_memory(x.array, y.array) and not np.shares_memory(x.grad.array, y.grad.array)
@@ -191,6 +192,48 @@ def test_deepcopy():
     assert x.grad.tolist() == [3, 3] and y.grad.tolist() == [5, 5]
     with pytest.raises(RuntimeError, match="graph leaves"):
         copy.deepcopy(x * 2.0)
+
+
+def test_shallow_copy(torch):
+    for lib in (tinyrnn, torch):
+        x = lib.nn.Parameter(lib.ones(2))
+        x.label = ["w"]
+        (x * 2.0).sum().backward()
+        y = copy.copy(x)
+        assert y is not x and type(y) is type(x) and y.requires_grad and y.is_leaf and y.grad is None and y.label is x.label
+        y.data[0] = 5.0
+        assert x.tolist() == [5, 1] and x._version == y._version
+        (y * 3.0).sum().backward()
+        assert x.grad.tolist() == [2, 2] and y.grad.tolist() == [3, 3]
+        z = copy.copy(x * 2.0)
+        assert z.requires_grad and z.is_leaf and z.tolist() == [10, 2]
+        assert not copy.copy(lib.tensor([1, 2])).requires_grad
+
+
+def test_unknown_methods_are_answered_in_a_sentence(monkeypatch):
+    x = tinyrnn.ones(2)
+    with pytest.raises(AttributeError, match=r"Tensor has no 'unfold' \(it is a subset of PyTorch\)"):
+        x.unfold
+    with pytest.raises(AttributeError, match=r"has no 'cumsumm'.*nearest.*cumsum"):
+        nn.Parameter(x).cumsumm
+    assert not hasattr(x, "unfold") and getattr(x, "fft", 3) == 3 and not hasattr(x, "__array_interface__")
+    with pytest.raises(AttributeError, match=r"^Tensor has no attribute '_repr_html_'$"):
+        x._repr_html_
+
+    def broken(array):
+        return array.absent
+
+    monkeypatch.setattr("tinyrnn.devices.of_array", broken)
+    with pytest.raises(AttributeError, match="no attribute 'absent'"):  # the error of the property, not of its name
+        x.device
+
+
+def test_data_shares_the_version():
+    x = tinyrnn.ones(2, requires_grad=True)
+    y = x.tanh()
+    y.data.zero_()
+    with pytest.raises(RuntimeError, match="modified"):
+        y.sum().backward()
 
 
 def test_pickling_is_refused():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinyrnn import conversion, devices, dtypes, printing, random
+from tinyrnn import _lazy, conversion, creation, devices, dtypes, printing, random
 from tinyrnn.autograd import gradients
 from tinyrnn.engine.base import TensorBase, register, version_of
 from tinyrnn.engine.tape import requires_grad as engine_requires_grad
@@ -32,7 +32,7 @@ from tinyrnn.ops import softmax as softmaxes
 from tinyrnn.size import Size
 
 
-class _Uncompiled:
+class _InstanceGrad:
     """``TensorBase.grad`` as a descriptor, for the engine that is not compiled: there it lies in the instance."""
 
     def __get__(self, tensor, owner=None):
@@ -42,15 +42,29 @@ class _Uncompiled:
         vars(tensor)["grad"] = value
 
 
-_engine_grad = getattr(TensorBase, "grad", None) or _Uncompiled()
+_engine_grad = getattr(TensorBase, "grad", None) or _InstanceGrad()
 
 
 class Tensor(TensorBase):
-    """An n-dimensional array that can record what is computed from it. See PyTorch's ``torch.Tensor``."""
+    """An n-dimensional array that can record what is computed from it. See PyTorch's ``torch.Tensor``.
+
+    Tensors are made with `tinyrnn.tensor`, `tinyrnn.zeros` and so on. The constructor is PyTorch's old one:
+    ``Tensor()`` is empty, ``Tensor(2, 3)`` has that shape and uninitialised elements, and ``Tensor(data)`` is a copy of a
+    sequence, array or tensor; all are of the default dtype.
+    """
 
     __slots__ = ()
     __array_priority__ = 1000  # ndarray * tensor is left to the tensor
     __hash__ = TensorBase.__hash__
+
+    def __init__(self, *data):
+        TensorBase.__init__(self, creation.legacy_array(data))
+
+    def __getattr__(self, name):  # only called where normal lookup found nothing
+        if hasattr(type(self), name):  # a property that failed: not with the error for a name that is not there
+            return object.__getattribute__(self, name)
+        public = {other for other in dir(type(self)) if not other.startswith("_")}
+        raise _lazy.missing("Tensor", name, public.difference(dir(TensorBase)))  # those are of the engine
 
     # ---- autograd (autograd/gradients.py) ----
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
@@ -94,7 +108,11 @@ class Tensor(TensorBase):
 
     @property
     def data(self):
-        """This tensor without its history, sharing memory; assigning exchanges the memory."""
+        """This tensor without its history, sharing memory; assigning exchanges the memory.
+
+        A write to it counts as a write to this tensor, unlike in PyTorch: backward raises if an op had saved the numbers
+        that were overwritten, in place of computing with the new ones.
+        """
         return conversion.detach(self)
 
     @data.setter
@@ -296,8 +314,20 @@ class Tensor(TensorBase):
     __isub__ = sub_ = subtract_ = writing.sub_
     __imul__ = mul_ = multiply_ = writing.mul_
     __itruediv__ = div_ = divide_ = true_divide_ = writing.div_
+    __ifloordiv__ = floor_divide_ = writing.floor_divide_
+    __imod__ = remainder_ = writing.remainder_
     __ipow__ = pow_ = writing.pow_
+    __iand__ = bitwise_and_ = writing.bitwise_and_
+    __ior__ = bitwise_or_ = writing.bitwise_or_
+    __ixor__ = bitwise_xor_ = writing.bitwise_xor_
+    logical_not_ = writing.logical_not_
     neg_ = negative_ = writing.neg_
+    floor_ = writing.floor_
+    ceil_ = writing.ceil_
+    round_ = writing.round_
+    trunc_ = writing.trunc_
+    reciprocal_ = writing.reciprocal_
+    rsqrt_ = writing.rsqrt_
     abs_ = absolute_ = writing.abs_
     exp_ = writing.exp_
     log_ = writing.log_
@@ -306,6 +336,8 @@ class Tensor(TensorBase):
     tanh_ = writing.tanh_
     relu_ = writing.relu_
     clamp_ = clip_ = writing.clamp_
+    clamp_min_ = writing.clamp_min_
+    clamp_max_ = writing.clamp_max_
     addcmul_ = writing.addcmul_
     addcdiv_ = writing.addcdiv_
     lerp_ = writing.lerp_
@@ -370,7 +402,7 @@ class Tensor(TensorBase):
     bernoulli_, exponential_ = random.bernoulli_, random.exponential_
     bernoulli, multinomial = random.bernoulli, random.multinomial
     __repr__ = printing.representation
-    __deepcopy__ = conversion.deep_copy
+    __copy__, __deepcopy__ = conversion.shallow_copy, conversion.deep_copy
 
 
 register(Tensor, arithmetic.add_into)

@@ -1,16 +1,20 @@
 """The command line: ``tinyrnn train`` and ``tinyrnn predict``.
 
-Nothing heavy is imported before it is needed, so that ``--help`` and mistyped options answer at once.
+Models and training are imported only after the options were understood, so that ``--help`` and mistyped options need not
+wait for them.
 """
 
 from __future__ import annotations
 
 import argparse
+import math
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final, NoReturn
+
+from tinyrnn import __version__
 
 if TYPE_CHECKING:
     from tinyrnn.seq2seq.model import Seq2Seq
@@ -43,11 +47,13 @@ DATES: Final = 25_000
 """Pairs of the task `dates` to train on: any number can be made; these give several validations in a minute."""
 EXAMPLES: Final = 5
 
+# Sizes beyond it are mistakes; NumPy could not even say how much memory they need.
+_WIDEST = 2**20
 _THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class UsageError(ValueError):
-    """Options that do not fit; the message says which and why."""
+    """Options or standard streams that cannot be used; the message says which and why."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -65,9 +71,17 @@ def main(argv: Sequence[str] | None = None) -> int:
         Exit code: 0; 1 if something failed on the way; 2 if options, data or a model cannot be used; 130 if the user
         interrupted it. One sentence on stderr says what happened.
     """
-    options = _parser().parse_args(argv)
-    if options.command == "train" and argv is None:
-        _set_threads(_recipe(options)["threads"])
+    try:
+        options = _parser().parse_args(argv)
+        if options.command == "train" and argv is None:
+            _set_threads(_recipe(options)["threads"])
+        return _run(options)
+    except KeyboardInterrupt as interrupt:
+        _say(str(interrupt) or "interrupted")
+        return 130
+
+
+def _run(options: argparse.Namespace) -> int:
     from tinyrnn.seq2seq.pairs import DataError
     from tinyrnn.training.checkpoint import CheckpointError
     from tinyrnn.training.trainer import TrainingError
@@ -76,28 +90,42 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")
     try:
         options.run(options)
-        sys.stdout.flush()
+        if sys.stdout is not None:
+            sys.stdout.flush()
     except (UsageError, DataError, CheckpointError) as error:
         return _fail(2, str(error))
     except TrainingError as error:
         return _fail(1, str(error))
     except BrokenPipeError:
-        # Whoever read our output has enough; Python would complain once more when it flushes at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has enough.
+        _drop_unwritable_output()
         return 1
     except OSError as error:
         return _fail(1, f"{error.filename or 'output'}: {error.strerror or error}")
     except MemoryError:
         return _fail(1, "there is not enough memory; try a smaller --batch or --hidden")
-    except KeyboardInterrupt as interrupt:
-        print(f"tinyrnn: {str(interrupt) or 'interrupted'}", file=sys.stderr)
-        return 130
     return 0
 
 
+def _say(sentence: str) -> None:
+    # print() would take stdout where stderr is closed.
+    if sys.stderr is not None:
+        print(f"tinyrnn: {sentence}", file=sys.stderr)
+
+
 def _fail(code: int, sentence: str) -> int:
-    print(f"tinyrnn: error: {sentence}", file=sys.stderr)
+    _say(f"error: {sentence}")
     return code
+
+
+def _drop_unwritable_output() -> None:
+    # What stdout did not take is still in its buffer, and Python would fail on it once more at exit.
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 # ---- options ----
@@ -112,21 +140,11 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(prog="tinyrnn", description="Train sequence models, and use them.", allow_abbrev=False)
-    parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
+    parser.add_argument("--version", action="version", version=f"tinyrnn {__version__}", help="print the version and exit")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_predict(commands)
     return parser
-
-
-class _Version(argparse.Action):
-    """Prints the version, looked up only when asked for."""
-
-    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> NoReturn:
-        import tinyrnn
-
-        print(f"tinyrnn {tinyrnn.__version__}")
-        parser.exit()
 
 
 def _add_train(commands: Any) -> None:
@@ -158,15 +176,15 @@ def _add_train(commands: Any) -> None:
     ):
         train.add_argument(_flag(name), choices=choices, help=_help(name, text))
     for name, kind, metavar, text in (
-        ("hidden", _whole(1), "N", "size of the encoder's state in each direction; the decoder's is twice that"),
+        ("hidden", _whole(1, _WIDEST), "N", "size of the encoder's state in each direction; the decoder's is twice that"),
         ("layers", _whole(1), "N", "layers of the encoder and of the decoder"),
-        ("embed", _whole(1), "N", "size of the embeddings"),
+        ("embed", _whole(1, _WIDEST), "N", "size of the embeddings"),
         ("dropout", _share, "P", "dropout probability"),
         ("batch", _whole(1), "N", "pairs in a batch"),
         ("lr", _positive, "R", "learning rate of Adam, falling over the last two thirds of the budget"),
         ("clip", _positive, "R", "greatest norm of the gradients"),
         ("epochs", _whole(1), "N", "passes over DATA, if no --minutes are given"),
-        ("seed", _whole(0), "N", "seed of all random choices"),
+        ("seed", _whole(0, 2**64 - 1), "N", "seed of all random choices"),
         ("threads", _whole(1), "N", "threads to compute with"),
     ):
         train.add_argument(_flag(name), type=kind, metavar=metavar, help=_help(name, text))
@@ -196,7 +214,7 @@ def _help(name: str, text: str) -> str:
     return f"{text} (default: {'all cores' if name == 'threads' else RECIPE[name]}{others})"
 
 
-def _whole(least: int) -> Callable[[str], int]:
+def _whole(least: int, greatest: int | None = None) -> Callable[[str], int]:
     def parse(text: str) -> int:
         try:
             value = int(text)
@@ -204,6 +222,8 @@ def _whole(least: int) -> Callable[[str], int]:
             value = least - 1
         if value < least:
             raise argparse.ArgumentTypeError(f"expected a whole number of at least {least}, got {text!r}")
+        if greatest is not None and value > greatest:
+            raise argparse.ArgumentTypeError(f"expected a whole number of at most {greatest}, got {text!r}")
         return value
 
     return parse
@@ -270,7 +290,8 @@ def _train(options: argparse.Namespace) -> None:
             trainer.fit()
     except KeyboardInterrupt:
         raise KeyboardInterrupt(_where_it_stopped(trainer, options.out)) from None
-    _show_examples(options.out, dev_pairs)
+    if trainer.saved is not None:
+        _show_result(trainer.saved, options.out, dev_pairs)
 
 
 def _recipe(options: argparse.Namespace) -> dict[str, Any]:
@@ -287,7 +308,7 @@ def _read_data(options: argparse.Namespace, seed: int) -> tuple[list[Pair], list
     from tinyrnn.training.data import hold_out
 
     if options.data in TASKS:
-        train_pairs, dev_pairs = make_pairs(DATES)
+        train_pairs, dev_pairs = make_pairs(DATES, seed)
     else:
         train_pairs, dev_pairs = read_pairs(options.data), []
     if options.dev is not None:
@@ -326,21 +347,27 @@ def _where_it_stopped(trainer: Trainer, directory: str) -> str:
     return f"interrupted at step {trainer.step}; {kept}"
 
 
-def _show_examples(directory: str, pairs: Sequence[Pair]) -> None:
+def _show_result(result: dict[str, Any], directory: str, pairs: Sequence[Pair]) -> None:
     from tinyrnn.seq2seq import group_references, predict
     from tinyrnn.training import load_checkpoint
 
-    model, config = load_checkpoint(directory)
-    result = config["result"]
+    model, _ = load_checkpoint(directory)
     references = group_references(pairs)
     sources = list(references)[:: max(1, len(references) // EXAMPLES)][:EXAMPLES]
     print("\nsource\tprediction\treference")
     for source, prediction in zip(sources, predict(model, sources), strict=True):
         print(source, prediction, " | ".join(references[source]), sep="\t")
+    guess = math.log(len(model.target))
+    learned = result["dev_loss"] < guess
     print(
-        f"\nbest model: step {result['step']}, {result['dev_per']:.2f} % of the tokens wrong, "
+        f"\n{'best ' if learned else ''}model: step {result['step']}, {result['dev_per']:.2f} % of the tokens wrong, "
         f"{result['dev_exact_match']:.2f} % of the targets right"
     )
+    if not learned:
+        print(
+            f"its loss on the validation pairs, {result['dev_loss']:.3g}, is no better than the {guess:.3g} of guessing among "
+            "all tokens alike: train longer, or with a lower --lr"
+        )
     names = ("model.safetensors", "config.json", "history.jsonl", "loss.png")
     written = [path for name in names if os.path.exists(path := os.path.join(directory, name))]
     print("written: " + " ".join(written))
@@ -353,6 +380,10 @@ def _predict(options: argparse.Namespace) -> None:
     from tinyrnn.seq2seq import predict
     from tinyrnn.training import load_checkpoint
 
+    if sys.stdout is None:
+        raise UsageError("stdout: expected a stream to print predictions to, got a closed one; open it")
+    if sys.stdin is None and not options.texts:
+        raise UsageError("stdin: expected lines to read, got a closed stream; open it, or name texts after DIR")
     model, _ = load_checkpoint(options.directory)
     # A person who types waits for an answer to each line; files go faster in batches.
     size = 1 if not options.texts and sys.stdin.isatty() else 128
@@ -381,4 +412,4 @@ def _note_unknown(model: Seq2Seq, text: str, told: set[str]) -> None:
     if unknown:
         told.update(unknown)
         named = ", ".join(map(repr, unknown))
-        print(f"tinyrnn: note: the model never saw {named} (in {text!r}) and reads <unk>", file=sys.stderr)
+        _say(f"note: the model never saw {named} (in {text!r}) and reads <unk>")

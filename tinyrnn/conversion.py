@@ -297,6 +297,16 @@ def replace_data(self, value: Any) -> None:
     self.version.count += 1  # what was saved of the old memory must not be taken for the new: backward says so
 
 
+def shallow_copy(self) -> Any:
+    """A tensor on the same memory, of the same class and ``requires_grad``, without ``.grad``; it has no history."""
+    result = self.__class__.__new__(self.__class__)
+    TensorBase.__init__(result, self.array, requires_grad(self))
+    result.version = version_of(self)
+    for name, value in getattr(self, "__dict__", {}).items():
+        vars(result).setdefault(name, value)
+    return result
+
+
 def deep_copy(self, memo: dict[int, Any]) -> Any:
     """A leaf with a copy of the numbers and of ``.grad``; keeps the class and ``requires_grad``."""
     if id(self) in memo:

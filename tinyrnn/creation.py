@@ -12,6 +12,7 @@ from tinyrnn import dtypes
 from tinyrnn.devices import available
 from tinyrnn.dtypes import dtype as Dtype
 from tinyrnn.engine.base import TensorBase, wrap
+from tinyrnn.size import Size
 
 _NUMBERS = (bool, int, float)
 
@@ -41,7 +42,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     TypeError, RuntimeError
         If the data is no number, or too large for the dtype.
     """
-    _check_device(device)
+    check_device(device)
     if isinstance(data, TensorBase):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() rather than "
@@ -54,7 +55,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     """`data` as a tensor; shares memory with an array, and is the same tensor, where dtype and device allow it."""
-    _check_device(device)
+    check_device(device)
     if isinstance(data, TensorBase):
         return data if dtype is None else data.to(dtype)  # type: ignore[attr-defined]
     return new(array_from(data, dtype, False))
@@ -62,7 +63,7 @@ def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
 
 def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Any:
     """`obj` as a tensor: with its memory if it can be shared, or always (``copy=False``) or never (``copy=True``)."""
-    _check_device(device)
+    check_device(device)
     source = obj.detach() if isinstance(obj, TensorBase) else obj  # type: ignore[attr-defined]
     array = array_from(source, dtype, bool(copy))
     shares = isinstance(source, (np.ndarray, TensorBase)) and np.may_share_memory(array, getattr(source, "array", source))
@@ -196,6 +197,29 @@ def _find_ragged(data: Any, dim: int = 1) -> None:
         _find_ragged(item, dim + 1)
 
 
+def legacy_array(arguments: tuple[Any, ...]) -> np.ndarray:
+    """The array that ``Tensor(*arguments)`` holds: nothing, sizes, or a copy of data, in the default dtype.
+
+    Raises
+    ------
+    TypeError
+        If the arguments are none of these.
+    """
+    dtype = dtypes.get_default_dtype()
+    if not arguments:
+        return np.empty(0, dtype.numpy)
+    data = arguments[0]
+    if len(arguments) == 1 and isinstance(data, (TensorBase, np.ndarray, list, tuple, range)) and not isinstance(data, Size):
+        return array_from(data, dtype, True)
+    if not isinstance(data, Size) and not all(isinstance(n, (int, np.integer)) and not isinstance(n, bool) for n in arguments):
+        given = ", ".join(type(each).__name__ for each in arguments)
+        raise TypeError(
+            f"Tensor(): expected sizes (ints), or one sequence, array or tensor, got {given}; "
+            f"tinyrnn.tensor(data, dtype=..., requires_grad=...) takes numbers too"
+        )
+    return np.empty(shape_of("Tensor", arguments), dtype.numpy)
+
+
 # ---- filled with something ----
 
 
@@ -212,7 +236,8 @@ def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def _check_device(device: Any) -> None:
+def check_device(device: Any) -> None:
+    """Raise a RuntimeError if tensors cannot be made on `device`; None is wherever they are made by default."""
     if device is not None:
         available(device)
 
@@ -223,23 +248,24 @@ def _numpy_dtype(dtype: Any) -> np.dtype:
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of zeros; sizes one by one or as one tuple."""
-    _check_device(device)
-    return new(np.zeros(_sized("zeros", size), _numpy_dtype(dtype)), requires_grad)
+    check_device(device)
+    return new(np.zeros(sized("zeros", size), _numpy_dtype(dtype)), requires_grad)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of ones; sizes one by one or as one tuple."""
-    _check_device(device)
-    return new(np.ones(_sized("ones", size), _numpy_dtype(dtype)), requires_grad)
+    check_device(device)
+    return new(np.ones(sized("ones", size), _numpy_dtype(dtype)), requires_grad)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor whose elements are whatever was in memory; sizes one by one or as one tuple."""
-    _check_device(device)
-    return new(np.empty(_sized("empty", size), _numpy_dtype(dtype)), requires_grad)
+    check_device(device)
+    return new(np.empty(sized("empty", size), _numpy_dtype(dtype)), requires_grad)
 
 
-def _sized(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+def sized(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
+    """`shape_of`, for functions that refuse to be called without any size."""
     if not size:
         raise TypeError(f"{name}() missing 1 required positional argument: 'size' (for a 0-d tensor pass an empty tuple)")
     return shape_of(name, size)
@@ -247,7 +273,7 @@ def _sized(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of one number; its dtype follows the number unless given."""
-    _check_device(device)
+    check_device(device)
     value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value  # type: ignore[attr-defined]
     found = dtypes.result_type(value) if dtype is None else dtypes.as_dtype(dtype)
     return new(np.full(shape_of("full", (size,)), value, found.numpy), requires_grad)
@@ -260,7 +286,7 @@ def arange(
 
     int64 if all three are integers, else the default dtype.
     """
-    _check_device(device)
+    check_device(device)
     if end is None:
         start, end = 0, start
     start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
@@ -279,7 +305,7 @@ def arange(
 
 def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """`steps` numbers at equal distances from `start` to `end`, both included."""
-    _check_device(device)
+    check_device(device)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     start, end = (x.item() if hasattr(x, "item") else x for x in (start, end))
@@ -288,14 +314,14 @@ def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """An (n, m) matrix with ones on the diagonal; m is n by default."""
-    _check_device(device)
+    check_device(device)
     rows, columns = shape_of("eye", (n, n if m is None else m))
     return new(np.eye(rows, columns, dtype=_numpy_dtype(dtype)), requires_grad)
 
 
 def _like(function: Any, input: Any, dtype: Any, device: Any, requires_grad: bool, *arguments: Any) -> Any:
     """A new array of the shape and the array type of `input`."""
-    _check_device(device)
+    check_device(device)
     array = input.array if isinstance(input, TensorBase) else input
     found = array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
     return new(function(array, *arguments, dtype=found), requires_grad)

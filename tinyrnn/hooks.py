@@ -26,12 +26,21 @@ class RemovableHandle:
 
 
 def register_gradient_hook(tensor: TensorBase, hook: Any) -> RemovableHandle:
-    """Call ``hook(gradient)`` whenever the gradient of `tensor` is complete; what it returns takes its place."""
+    """Call ``hook(gradient)`` whenever the gradient of `tensor` is complete; what it returns takes its place.
+
+    Hooks run in the order of registration, those with a true attribute ``runs_last`` after the others.
+    """
     source = source_of(tensor)
     if source is None:
         raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient; set requires_grad=True first")
     if source.hooks is None:
         source.hooks = {}
-    handle = RemovableHandle(source.hooks)
-    source.hooks[handle.key] = hook if isinstance(source, TensorBase) else (tensor.output, hook)
+    hooks = source.hooks
+    handle = RemovableHandle(hooks)
+    if isinstance(source, TensorBase):
+        hooks[handle.key] = hook
+        return handle
+    hooks[handle.key] = (tensor.output, hook)
+    for key in [key for key, (_, each) in hooks.items() if getattr(each, "runs_last", False)]:
+        hooks[key] = hooks.pop(key)
     return handle

@@ -6,15 +6,14 @@ from typing import Any
 
 import numpy as np
 
-from tinyrnn import devices, dtypes
-from tinyrnn.creation import new, shape_of
+from tinyrnn import dtypes
+from tinyrnn.creation import check_device, new, shape_of, sized
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.generator import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
+from tinyrnn.ops import casting
 
-__all__ = [
-    "Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state",
-    "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like", "randperm",
-]  # fmt: skip
+# PyTorch has the functions of generator.py under `torch.random` too.
+__all__ = ["default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state"]
 
 # ---- arrays ----
 
@@ -51,15 +50,6 @@ def _integers(low: int, high: int, shape: Any, dtype: np.dtype, generator: Gener
     return np.asarray(_numpy(generator).integers(low, high, shape)).astype(dtype)
 
 
-def _data(input: Any) -> Any:
-    return input.array if isinstance(input, TensorBase) else input
-
-
-def _check(device: Any) -> None:
-    if device is not None:
-        devices.available(device)
-
-
 # ---- new tensors ----
 
 
@@ -67,16 +57,16 @@ def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Numbers from [0, 1), evenly distributed."""
-    _check(device)
-    return new(_uniform(shape_of("rand", size), _floating("rand", dtype), generator), requires_grad)
+    check_device(device)
+    return new(_uniform(sized("rand", size), _floating("rand", dtype), generator), requires_grad)
 
 
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Numbers with mean 0 and variance 1, normally distributed."""
-    _check(device)
-    return new(_standard_normal(shape_of("randn", size), _floating("randn", dtype), generator), requires_grad)
+    check_device(device)
+    return new(_standard_normal(sized("randn", size), _floating("randn", dtype), generator), requires_grad)
 
 
 def randint(
@@ -90,7 +80,7 @@ def randint(
     requires_grad: bool = False,
 ) -> Any:
     """``randint(low=0, high, size)``: integers from `low` to ``high - 1``, int64 by default."""
-    _check(device)
+    check_device(device)
     given = list(arguments)
     if size is None and given:
         size = given.pop()
@@ -108,7 +98,7 @@ def randperm(
     n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """The numbers 0 to n - 1 in random order."""
-    _check(device)
+    check_device(device)
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     found = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
@@ -148,7 +138,7 @@ def randint_like(
 
 def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
     """1 with the probability that `input` says for each element (or `p` for all), else 0; no gradient flows."""
-    array = _data(input)
+    array = casting.array(input)
     if p is None and array.dtype.kind != "f":
         raise NotImplementedError(f"bernoulli: probabilities must be floating-point, got {dtypes.of_array(array)}")
     return wrap(_bernoulli(array if p is None else p, array.shape, array.dtype, generator))
@@ -172,12 +162,12 @@ def normal(
     requires_grad: bool = False,
 ) -> Any:
     """Normally distributed numbers; `mean` and `std` are tensors, one of each per number, or numbers with a `size`."""
-    _check(device)
+    check_device(device)
     if size is None and not isinstance(mean, TensorBase) and not isinstance(std, TensorBase):
         raise TypeError("normal(): mean and std are numbers, so a size is needed: normal(mean, std, size)")
-    if (_data(std) < 0) if not isinstance(std, TensorBase) else (std.array < 0).any():
+    if (casting.array(std) < 0) if not isinstance(std, TensorBase) else (std.array < 0).any():
         raise RuntimeError("normal expects all elements of std >= 0.0")
-    means, deviations = _data(mean), _data(std)
+    means, deviations = casting.array(mean), casting.array(std)
     if size is None:
         found = dtypes.result_type(*[x for x in (mean, std) if isinstance(x, TensorBase)])
         shape = np.broadcast_shapes(np.shape(means), np.shape(deviations))
@@ -201,7 +191,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
     -------
     int64, (num_samples,) or (rows, num_samples).
     """
-    weights = np.asarray(_data(input), np.float64)
+    weights = np.asarray(casting.array(input), np.float64)
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if num_samples <= 0:
@@ -254,7 +244,7 @@ def exponential_(self, lambd: float = 1.0, *, generator: Generator | None = None
 
 def bernoulli_(self, p: Any = 0.5, *, generator: Generator | None = None):
     """Fill with 1 with probability `p` (a number or a tensor), else 0."""
-    return self.copy_(wrap(_bernoulli(_data(p), self.array.shape, self.array.dtype, generator)))
+    return self.copy_(wrap(_bernoulli(casting.array(p), self.array.shape, self.array.dtype, generator)))
 
 
 def random_(self, *bounds: int, generator: Generator | None = None):

@@ -506,3 +506,29 @@ def test_exchanged_data_is_seen_by_backward():
     x.data = tinyrnn.zeros(3, dtype=tinyrnn.float64)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.backward()
+
+
+def test_what_did_not_run_is_not_freed():
+    a, w = leaf(3), leaf(3)
+    h = a.exp()
+    y = w.exp() * h.detach() + h
+    autograd.grad(y.sum(), w)
+    h.sum().backward()
+    np.testing.assert_allclose(a.grad.numpy(), np.exp(a.detach().numpy()))
+
+
+def test_hooks_of_leaves_that_nobody_asked_for_stay_silent():
+    a, b = leaf(3), leaf(3)
+    called = []
+    b.register_hook(called.append)
+    (a * b).sum().backward(inputs=[a])
+    assert not called and a.grad is not None and b.grad is None
+
+
+def test_retained_gradients_are_what_hooks_made_of_them():
+    x = leaf(3)
+    y = x * 2.0
+    y.retain_grad()
+    y.register_hook(lambda g: g * 10.0)
+    y.sum().backward()
+    np.testing.assert_allclose(y.grad.numpy(), 10.0)

@@ -157,3 +157,63 @@ def test_backward_that_fails_puts_the_mode_back():
     x = tinyrnn.ones(2, requires_grad=True)
     with pytest.raises(KeyError, match="broken"):
         record(backward, (x,), x.array + 0, ()).sum().backward()
+
+
+def test_decorators_without_parentheses():
+    @no_grad
+    def silent():
+        return records()
+
+    @inference_mode
+    def inferring():
+        return records()
+
+    @enable_grad
+    def loud():
+        return records()
+
+    assert not silent() and not inferring()
+    with no_grad():
+        assert loud()
+
+
+def test_a_decorated_generator_records_nothing_in_its_body_and_leaves_its_caller_alone():
+    seen = []
+
+    @no_grad()
+    def generator():
+        try:
+            while True:
+                seen.append((yield records()))
+        except ValueError:
+            yield "caught"
+        return "end"
+
+    running = generator()
+    assert next(running) is False and records()
+    assert running.send("sent") is False and seen == ["sent"]
+    assert running.throw(ValueError()) == "caught" and records()
+    with pytest.raises(StopIteration, match="end"):
+        next(running)
+    closed = generator()
+    next(closed)
+    closed.close()
+
+
+def test_set_grad_enabled_as_a_decorator_switches_nothing_else():
+    @set_grad_enabled(False)
+    def silent():
+        return records()
+
+    assert records() and not silent() and records()
+
+
+def test_enable_grad_does_not_leave_inference_mode():
+    with inference_mode(), enable_grad():
+        assert not records() and tinyrnn.is_inference_mode_enabled()
+
+
+def test_set_detect_anomaly_as_a_block():
+    with tinyrnn.autograd.set_detect_anomaly(True):
+        assert is_anomaly_enabled()
+    assert not is_anomaly_enabled()

@@ -91,3 +91,9 @@ def test_arrays_in_the_other_byte_order(rng):
     a = rng.normal(size=5)
     swapped = a.astype(a.dtype.newbyteorder())
     np.testing.assert_array_equal(cpu.add_forward(swapped, swapped), a + a)
+
+
+def test_sigmoid_of_doubles_does_not_overflow_on_the_way():
+    x = np.array([-745.0, -720.0, -700.0, 720.0])
+    np.testing.assert_array_equal(cpu.sigmoid_forward(x) > 0, True)
+    np.testing.assert_allclose(cpu.sigmoid_forward(x), reference.sigmoid_forward(x), rtol=1e-12)

@@ -167,3 +167,17 @@ def test_constructor_errors():
         nn.Hardtanh(1.0, -1.0)
     with pytest.raises(ValueError, match="expected 'mean', 'sum' or 'none'"):
         nn.MSELoss(reduction="average")
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(3, 2), nn.LSTM(3, 2), nn.GRUCell(3, 2)], ids=lambda layer: type(layer).__name__)
+def test_dtype_errors_advise_only_what_works(layer):
+    with pytest.raises((TypeError, ValueError), match=r"or the model with model\.to\(tinyrnn\.float64\)$"):
+        layer(tinyrnn.ones(4, 3, dtype=tinyrnn.float64))
+    with pytest.raises((TypeError, ValueError), match=r"input is tinyrnn\.int64, .*\.to\(tinyrnn\.float32\)$"):
+        layer(tinyrnn.ones(4, 3, dtype=tinyrnn.int64))
+
+
+@pytest.mark.parametrize("function", [nn.functional.softmax, nn.functional.log_softmax])
+def test_softmax_over_no_dimension(function):
+    with pytest.raises(TypeError, match=r"softmax\(\): dim is None, expected the dimension to normalize over; pass dim=-1"):
+        function(tinyrnn.ones(2, 3), dim=None)

@@ -203,6 +203,32 @@ def test_load_state_dict_lists_everything_wrong_and_loads_nothing():
         net.load_state_dict([1])
 
 
+def test_load_state_dict_assign():
+    layer = nn.Linear(2, 3)
+    layer.register_buffer("steps", tinyrnn.zeros(2))
+    weight, steps = layer.weight, layer.steps
+    layer(tinyrnn.ones(1, 2)).sum().backward()
+    state = {
+        "weight": tinyrnn.ones(3, 2, dtype=tinyrnn.float64),
+        "bias": np.zeros(3),
+        "steps": tinyrnn.tensor([1, 2]),
+    }
+    assert layer.load_state_dict(state, assign=True) == ([], [])
+    assert layer.weight is weight and weight.requires_grad and weight.dtype is tinyrnn.float64 and weight.grad is None
+    assert np.shares_memory(weight.array, state["weight"].array) and np.shares_memory(layer.bias.array, state["bias"])
+    assert layer.steps is steps and steps.dtype is tinyrnn.int64 and steps.tolist() == [1, 2]
+    assert layer(tinyrnn.ones(1, 2, dtype=tinyrnn.float64)).tolist() == [[2, 2, 2]]
+    with pytest.raises(RuntimeError, match=r'"weight": expected a floating-point tensor to assign, got tinyrnn\.int64'):
+        layer.load_state_dict({**state, "weight": tinyrnn.arange(6).view(3, 2)}, assign=True)
+    with pytest.raises(RuntimeError, match="size mismatch for bias"):
+        layer.load_state_dict({**state, "bias": np.ones(4)}, assign=True)
+    assert weight.dtype is tinyrnn.float64 and layer.bias.tolist() == [0, 0, 0]
+    old = layer(tinyrnn.ones(1, 2, dtype=tinyrnn.float64).requires_grad_())
+    layer.load_state_dict(state, assign=True)
+    with pytest.raises(RuntimeError, match="modified"):
+        old.sum().backward()
+
+
 def test_hooks():
     layer = nn.Linear(2, 2)
     x = tinyrnn.ones(1, 2)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from tinyrnn._tensor import Tensor
+from tinyrnn.creation import new
 from tinyrnn.ops import comparison
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "float32", "float64")
@@ -23,7 +24,7 @@ def torch():
 
 def assert_agree(torch, ours, theirs, *values, **arguments):
     """Both functions give the same tensor for `values` (arrays become tensors), or both refuse."""
-    mine = [Tensor(value) if isinstance(value, np.ndarray) else value for value in values]
+    mine = [new(value) if isinstance(value, np.ndarray) else value for value in values]
     try:
         expected = theirs(*[torch.from_numpy(v) if isinstance(v, np.ndarray) else v for v in values], **arguments)
     except (RuntimeError, TypeError):
@@ -64,7 +65,7 @@ def test_operators_with_numbers(torch, op, number, dtype):
     assert_agree(torch, op, op, x, number)
     assert_agree(torch, op, op, number, x)
     array = np.asarray([number])
-    np.testing.assert_array_equal(op(array, Tensor(x)).array, op(Tensor(array), Tensor(x)).array)
+    np.testing.assert_array_equal(op(array, new(x)).array, op(new(array), new(x)).array)
 
 
 @pytest.mark.parametrize("op", [operator.and_, operator.or_, operator.xor])
@@ -80,10 +81,10 @@ def test_bit_operators(torch, op):
 
 
 def test_equality_with_anything_else():
-    x = Tensor(np.array([1.0, 2.0]))
+    x = new(np.array([1.0, 2.0]))
     assert (x == None) is False and (x != None) is True  # noqa: E711 (the operator is what is tested)
     assert (x == "text") is False and (x != "text") is True
-    assert x in [x] and len({x: 1, Tensor(x.array): 2}) == 2  # hashed by identity
+    assert x in [x] and len({x: 1, new(x.array): 2}) == 2  # hashed by identity
     with pytest.raises(TypeError):
         x < None  # noqa: B015
     with pytest.raises(TypeError):
@@ -91,7 +92,7 @@ def test_equality_with_anything_else():
 
 
 def test_nan_compares_as_in_ieee754():
-    x = Tensor(np.array([np.nan, 1.0]))
+    x = new(np.array([np.nan, 1.0]))
     assert (x == x).array.tolist() == [False, True]
     assert (x != x).array.tolist() == [True, False]
     assert not comparison.equal(x, x)
@@ -105,7 +106,7 @@ def test_equal(torch):
                 expected = torch.equal(torch.from_numpy(x), torch.from_numpy(y))
             except RuntimeError:
                 continue
-            assert comparison.equal(Tensor(x), Tensor(y)) is expected
+            assert comparison.equal(new(x), new(y)) is expected
 
 
 @pytest.mark.parametrize("equal_nan", [False, True])
@@ -119,19 +120,25 @@ def test_isclose(torch, equal_nan, rtol, atol, dtype):
     arguments = {"rtol": rtol, "atol": atol, "equal_nan": equal_nan}
     with np.errstate(divide="raise", over="raise", invalid="raise"):
         assert_agree(torch, comparison.isclose, torch.isclose, x, y, **arguments)
-    assert comparison.allclose(Tensor(x), Tensor(x), **arguments) is torch.allclose(*[torch.from_numpy(x)] * 2, **arguments)
+    assert comparison.allclose(new(x), new(x), **arguments) is torch.allclose(*[torch.from_numpy(x)] * 2, **arguments)
 
 
 def test_errors():
-    x = Tensor(np.array([1.0]))
+    x = new(np.array([1.0]))
     with pytest.raises(RuntimeError, match="float64 and float32"):
-        comparison.isclose(x, Tensor(np.array([1.0], np.float32)))
+        comparison.isclose(x, new(np.array([1.0], np.float32)))
     for call in (lambda: x & x, lambda: ~x, lambda: x | 1, lambda: True ^ x):
         with pytest.raises(NotImplementedError, match="bits belong to"):
             call()
 
 
 def test_nothing_is_recorded():
-    x = Tensor(np.array([1.0, 2.0]), tracked=True)
-    for y in (x == 1, x < Tensor(np.array([[1]])), comparison.isnan(x), comparison.logical_not(x)):
+    x = new(np.array([1.0, 2.0]), requires_grad=True)
+    for y in (x == 1, x < new(np.array([[1]])), comparison.isnan(x), comparison.logical_not(x)):
         assert not y.requires_grad
+
+
+@pytest.mark.parametrize("first, second", [(np.ones(2), 1.0), (1.0, np.ones(2))])
+def test_isclose_wants_two_tensors(first, second):
+    with pytest.raises(TypeError, match="expected two tensors"):
+        comparison.isclose(*[new(x) if isinstance(x, np.ndarray) else x for x in (first, second)])

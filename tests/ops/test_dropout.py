@@ -5,14 +5,14 @@ import math
 import numpy as np
 import pytest
 
-from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
+from tinyrnn.creation import new
 from tinyrnn.ops.dropout import dropout
 from tinyrnn.random import manual_seed
 
 
 def leaf(array):
-    tensor = Tensor(np.array(array))
+    tensor = new(np.array(array))
     tensor.tracked = True
     return tensor
 
@@ -28,7 +28,7 @@ def test_drops_a_share_and_scales_the_rest(p, dtype):
     assert set(np.unique(y.array).tolist()) == {0.0, scale.item()}
     share = (y.array == 0).mean()
     assert abs(share - p) < 5 * math.sqrt(p * (1 - p) / x.array.size)
-    y.backward(Tensor(np.full((100, 200), 2, dtype)))
+    y.backward(new(np.full((100, 200), 2, dtype)))
     np.testing.assert_array_equal(x.grad.array, 2 * y.array)  # the same mask
 
 

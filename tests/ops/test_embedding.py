@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
-from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import grad, gradcheck, gradgradcheck
+from tinyrnn.creation import new
 from tinyrnn.kernels import reference
 from tinyrnn.ops.embedding import embedding, one_hot
 
 
 def leaf(array):
-    tensor = Tensor(np.array(array))
+    tensor = new(np.array(array))
     tensor.tracked = True
     return tensor
 
@@ -37,12 +37,12 @@ def test_equals_pytorch(ids_dtype, dtype, shape, count, size, data):
     padding_idx = data.draw(st.none() | st.integers(-count, count - 1))
     ids = np.random.default_rng(count).integers(0, count, shape).astype(ids_dtype)
     weight, z = leaf(random((count, size), dtype)), torch.tensor(random((count, size), dtype), requires_grad=True)
-    y = embedding(Tensor(ids), weight, padding_idx)
+    y = embedding(new(ids), weight, padding_idx)
     expected = torch.nn.functional.embedding(torch.tensor(ids), z, padding_idx)
     np.testing.assert_array_equal(y.array, expected.detach().numpy())
     assert y.array.dtype == dtype and y.array.shape == tuple(expected.shape)
     weights = random(y.array.shape, dtype)
-    y.backward(Tensor(weights))
+    y.backward(new(weights))
     expected.backward(torch.tensor(weights))
     np.testing.assert_allclose(weight.grad.array, z.grad.numpy(), rtol=1e-5, atol=1e-6)
 
@@ -65,7 +65,7 @@ def test_second_derivative_with_padding_equals_pytorch(padding_idx):
     ids, scale, weights = np.array([0, 2, 2, 4]), random((4, 3)) + 2, random((5, 3)) - 2
     w, s = leaf(random((5, 3))), leaf(scale)
     (gradient,) = grad((embedding(ids, w, padding_idx) * s).sum(), [w], create_graph=True)
-    (gradient * Tensor(weights)).sum().backward()
+    (gradient * new(weights)).sum().backward()
     tw, ts = torch.tensor(w.array, requires_grad=True), torch.tensor(scale, requires_grad=True)
     looked_up = torch.nn.functional.embedding(torch.tensor(ids), tw, padding_idx)
     (expected,) = torch.autograd.grad((looked_up * ts).sum(), [tw], create_graph=True)

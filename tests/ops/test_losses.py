@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
+from tinyrnn.creation import new
 from tinyrnn.ops import losses
 
 REDUCTIONS = ["mean", "sum", "none"]
 
 
 def leaf(array):
-    tensor = Tensor(np.array(array))
+    tensor = new(np.array(array))
     tensor.tracked = tensor.array.dtype.kind == "f"
     return tensor
 
@@ -33,14 +33,14 @@ def check_parity(name, arrays, options=None, rtol=1e-11):
         typed = [a.astype(dtype) if a.dtype.kind == "f" else a for a in arrays]
         ours, theirs = [leaf(a) for a in typed], [torch.tensor(a, requires_grad=a.dtype.kind == "f") for a in typed]
         constants = {k: v.astype(dtype) if isinstance(v, np.ndarray) else v for k, v in options.items()}
-        y = getattr(losses, name)(*ours, **{k: Tensor(v) if isinstance(v, np.ndarray) else v for k, v in constants.items()})
+        y = getattr(losses, name)(*ours, **{k: new(v) if isinstance(v, np.ndarray) else v for k, v in constants.items()})
         z = getattr(torch.nn.functional, name)(
             *theirs, **{k: torch.tensor(v) if isinstance(v, np.ndarray) else v for k, v in constants.items()}
         )
         assert y.array.shape == tuple(z.shape) and y.array.dtype == dtype
         np.testing.assert_allclose(y.array, z.detach().numpy(), rtol=tolerance, atol=tolerance)
         weights = random(y.array.shape, 5).astype(dtype)
-        y.backward(Tensor(weights))
+        y.backward(new(weights))
         z.backward(torch.tensor(weights))
         for a, b in zip(ours, theirs, strict=True):
             if b.requires_grad:

@@ -8,13 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
-from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
+from tinyrnn.creation import new
 from tinyrnn.ops.normalization import layer_norm
 
 
 def leaf(array):
-    tensor = Tensor(np.array(array))
+    tensor = new(np.array(array))
     tensor.tracked = True
     return tensor
 
@@ -42,7 +42,7 @@ def test_equals_pytorch(affine, dtype, shape, data):
         warnings.simplefilter("error")
         y = layer_norm(ours[0], normalized, *ours[1:], eps=1e-3)
         weights = random(shape, dtype, 3)
-        y.backward(Tensor(weights))
+        y.backward(new(weights))
     z = torch.nn.functional.layer_norm(theirs[0], normalized, *theirs[1:], eps=1e-3)
     z.backward(torch.tensor(weights))
     tolerance = {"float32": 2e-4, "float64": 1e-9}[dtype]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
+from tinyrnn.creation import new
 from tinyrnn.ops import products
 
 SHAPES = [  # two sides of a matmul
@@ -41,7 +42,7 @@ def torch():
 
 
 def leaf(rng, *shape):
-    return Tensor(rng.uniform(-2, 2, shape), tracked=True)
+    return new(rng.uniform(-2, 2, shape), requires_grad=True)
 
 
 def both(torch, rng, *shapes):
@@ -55,7 +56,7 @@ def assert_equal(ours, theirs, leaves, their_leaves, weights):
     assert tuple(ours.shape) == tuple(theirs.shape)
     np.testing.assert_allclose(ours.array, theirs.detach().numpy(), rtol=1e-13, atol=1e-13)
     weights = np.asarray(weights.uniform(-1, 1, tuple(theirs.shape)))
-    ours.backward(Tensor(weights))
+    ours.backward(new(weights))
     theirs.backward(theirs.new_tensor(weights))
     for x, y in zip(leaves, their_leaves, strict=True):
         np.testing.assert_allclose(x.grad.array, y.grad.numpy(), rtol=1e-13, atol=1e-13)
@@ -126,7 +127,7 @@ def test_addmm_factors(torch, rng):
     ours, theirs = both(torch, rng, (2, 4), (2, 3), (3, 4))
     arguments = {"beta": 0.5, "alpha": -3}
     assert_equal(products.addmm(*ours, **arguments), torch.addmm(*theirs, **arguments), ours, theirs, rng)
-    nothing = Tensor(np.full((2, 4), np.nan))
+    nothing = new(np.full((2, 4), np.nan))
     assert np.isfinite(products.addmm(nothing, *ours[1:], beta=0).array).all()
 
 
@@ -149,7 +150,7 @@ def test_linear_with_a_frozen_part(rng, frozen):
     parts = [leaf(rng, 2, 3), leaf(rng, 4, 3), leaf(rng, 4)]
     products.linear(*parts).sum().backward()
     expected = [x.grad.array for x in parts]
-    parts = [Tensor(x.array, tracked=i != frozen) for i, x in enumerate(parts)]
+    parts = [new(x.array, requires_grad=i != frozen) for i, x in enumerate(parts)]
     products.linear(*parts).sum().backward()
     for i, (x, gradient) in enumerate(zip(parts, expected, strict=True)):
         if i == frozen:
@@ -170,13 +171,13 @@ def test_dtypes(torch, rng, dtype):
     x, y = rng.integers(0, 4, (2, 3)).astype(dtype), rng.integers(0, 4, (3, 2)).astype(dtype)
     if dtype == "bool":
         with pytest.raises(NotImplementedError, match=r"float\(\)"):
-            Tensor(x) @ Tensor(y)
+            new(x) @ new(y)
         return
     for second in (y, y[:, 0].copy()):
-        got, expected = Tensor(x) @ Tensor(second), torch.from_numpy(x) @ torch.from_numpy(second)
+        got, expected = new(x) @ new(second), torch.from_numpy(x) @ torch.from_numpy(second)
         assert str(got.dtype).removeprefix("tinyrnn.") == str(expected.dtype).removeprefix("torch.")
         np.testing.assert_array_equal(got.array, expected.numpy())
-    assert products.linear(Tensor(x), Tensor(y.T)).array.dtype == dtype
+    assert products.linear(new(x), new(y.T)).array.dtype == dtype
 
 
 def test_arrays_on_either_side(rng):
@@ -205,13 +206,13 @@ def test_writing_over_what_a_product_saved_is_noticed(rng):
 
 def test_an_operand_nobody_needs_is_not_kept(rng):
     x = leaf(rng, 2, 3) * 1
-    y = x @ Tensor(rng.uniform(size=(3, 2)))
+    y = x @ new(rng.uniform(size=(3, 2)))
     x += 1
     y.sum().backward()
 
 
 def ones(*shape, dtype=np.float64):
-    return Tensor(np.ones(shape, dtype))
+    return new(np.ones(shape, dtype))
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,14 @@ from hypothesis.extra.numpy import array_shapes
 from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.autograd.wengert import tape
+from tinyrnn.creation import new
 from tinyrnn.ops import norms, reductions
 
 INF = math.inf
 
 
 def leaf(array):
-    tensor = Tensor(np.array(array))
+    tensor = new(np.array(array))
     tensor.tracked = tensor.array.dtype.kind == "f"
     return tensor
 
@@ -44,7 +45,7 @@ def check_parity(function, array, rtol=1e-12):
         assert (a.node is not None) == b.requires_grad
     if theirs[0].requires_grad:
         weights = np.random.default_rng(1).normal(size=ours[0].array.shape).astype(ours[0].array.dtype)
-        ours[0].backward(Tensor(weights))
+        ours[0].backward(new(weights))
         theirs[0].backward(torch.tensor(weights))
         assert x.grad.array.shape == x.array.shape and x.grad.array.dtype == x.array.dtype
         expected = np.zeros_like(array) if z.grad is None else z.grad.numpy()
@@ -268,7 +269,7 @@ def _dtype(x, name):
 def test_errors(call, error, message):
     class Leaf(Tensor):
         def long_(self):
-            return Tensor(self.array.astype(np.int64))
+            return new(self.array.astype(np.int64))
 
     with pytest.raises(error, match=message):
         call(Leaf(np.ones((2, 3))))
@@ -325,3 +326,34 @@ def test_plain_arrays_stay_plain():
 
 def test_names_on_the_tape():
     assert [node.name for node in tape(leaf([1.0, 2.0]).cumsum(0).mean())] == ["cumsum", "mean"]
+
+
+NUMPY_NAMES = ("sum", "mean", "var", "std", "prod", "all", "any", "amax", "amin", "max", "min", "argmax", "argmin", "logsumexp")
+
+
+@pytest.mark.parametrize("name", NUMPY_NAMES)
+def test_numpys_names_of_the_arguments(name):
+    torch = pytest.importorskip("torch")
+    values = np.arange(6.0).reshape(2, 3)
+    ours = getattr(new(values), name)(axis=1, keepdims=True)
+    theirs = getattr(torch.tensor(values), name)(axis=1, keepdims=True)
+    if isinstance(ours, tuple):
+        ours, theirs = ours.values, theirs.values
+    np.testing.assert_allclose(ours.array, theirs.numpy())
+    with pytest.raises(TypeError, match="which mean the same"):
+        getattr(new(values), name)(dim=1, axis=1)
+
+
+@pytest.mark.parametrize("name", ["cumsum", "softmax", "log_softmax", "argsort", "count_nonzero"])
+def test_numpys_name_of_the_dimension(name):
+    values = np.arange(6.0).reshape(2, 3)
+    np.testing.assert_array_equal(getattr(new(values), name)(axis=0).array, getattr(new(values), name)(0).array)
+
+
+@pytest.mark.parametrize("name", ["all", "any"])
+def test_truth_along_no_dimension_is_that_of_each_element(name):
+    torch = pytest.importorskip("torch")
+    values = np.array([[0.0, 2.0], [1.0, 0.0]])
+    for dim in ((), 0, (0, 1), None):
+        expected = getattr(torch.tensor(values), name)(dim=dim)
+        assert getattr(new(values), name)(dim=dim).tolist() == expected.tolist()

@@ -242,3 +242,21 @@ def test_errors(name):
     program, kind, sentence = ERRORS[name]
     with pytest.raises(kind, match=sentence):
         program(leaf(X))
+
+
+@pytest.mark.parametrize("repeats", [2, np.array([1, 2, 3])], ids=["number", "counts"])
+def test_repeat_interleave_checks_the_output_size(repeats):
+    x = wrap(np.arange(3.0))
+    assert OURS.repeat_interleave(x, repeats, output_size=6).array.shape == (6,)
+    with pytest.raises(RuntimeError, match="Invalid output_size, expected 6 but got 5"):
+        OURS.repeat_interleave(x, repeats, output_size=5)
+
+
+def test_repeat_interleave_of_counts_alone_checks_too():
+    counts = wrap(np.array([1, 2]))
+    assert OURS.repeat_interleave(counts, output_size=3).array.tolist() == [0, 1, 1]
+    for wrong in (2, 4):
+        with pytest.raises(RuntimeError, match="Invalid output_size"):
+            OURS.repeat_interleave(counts, output_size=wrong)
+    with pytest.raises(RuntimeError, match="negative"):
+        OURS.repeat_interleave(wrap(np.array([1, -2])))

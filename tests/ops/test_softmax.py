@@ -9,15 +9,15 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
 from tinyrnn import dtypes
-from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
+from tinyrnn.creation import new
 from tinyrnn.ops.softmax import log_softmax, masked_softmax, softmax
 
 FUNCTIONS = {"softmax": softmax, "log_softmax": log_softmax}
 
 
 def leaf(array):
-    tensor = Tensor(np.array(array))
+    tensor = new(np.array(array))
     tensor.tracked = tensor.array.dtype.kind == "f"
     return tensor
 
@@ -40,7 +40,7 @@ def test_equals_pytorch(name, dtype, shape, data):
     assert y.array.dtype == dtype and y.array.shape == shape
     np.testing.assert_allclose(y.array, expected.detach().numpy(), rtol=rtol, atol=rtol)
     weights = random(shape, dtype)
-    y.backward(Tensor(weights))
+    y.backward(new(weights))
     expected.backward(torch.tensor(weights))
     assert x.grad.array.dtype == dtype and x.grad.array.shape == shape
     np.testing.assert_allclose(x.grad.array, z.grad.numpy(), rtol=rtol, atol=rtol)
@@ -71,14 +71,14 @@ def test_dtype_is_cast_first():
     y = softmax(x, 1, dtype=dtypes.float64)
     assert y.array.dtype == np.float64
     np.testing.assert_array_equal(y.array, softmax(x.array.astype(np.float64), 1))
-    y.backward(Tensor(random((2, 3))))
+    y.backward(new(random((2, 3))))
     assert x.grad.array.dtype == np.float32
-    assert softmax(Tensor(np.array([1, 2])), 0, dtype=dtypes.float32).array.dtype == np.float32
+    assert softmax(new(np.array([1, 2])), 0, dtype=dtypes.float32).array.dtype == np.float32
 
 
 def test_errors():
     with pytest.raises(RuntimeError, match=r"softmax\(\): expected a floating-point tensor, got tinyrnn.int64"):
-        softmax(Tensor(np.array([1, 2])), 0)
+        softmax(new(np.array([1, 2])), 0)
     with pytest.raises(IndexError, match=r"range of \[-1, 0\], but got 1"):
         log_softmax(leaf([1.0]), 1)
     with pytest.raises(TypeError, match="expected a bool mask"):
@@ -99,7 +99,7 @@ def test_masked_places_count_for_nothing(poison, rows, size, dim, seed):
     clean, weights = generator.normal(size=(rows, size)), generator.normal(size=(rows, size))
     x = leaf(np.where(mask, clean, poison))
     y = masked_softmax(x, mask, dim)
-    y.backward(Tensor(np.where(mask, weights, poison)))
+    y.backward(new(np.where(mask, weights, poison)))
     # line by line, over what is kept only
     for i in range(size if dim == 0 else rows):
         line = (slice(None), i) if dim == 0 else (i, slice(None))
@@ -108,7 +108,7 @@ def test_masked_places_count_for_nothing(poison, rows, size, dim, seed):
         assert (y.array[line][~kept] == 0).all() and (x.grad.array[line][~kept] == 0).all()
         if kept.any():
             expected = softmax(short, 0)
-            expected.backward(Tensor(weights[line][kept]))
+            expected.backward(new(weights[line][kept]))
             np.testing.assert_allclose(y.array[line][kept], expected.array, rtol=1e-12)
             np.testing.assert_allclose(x.grad.array[line][kept], short.grad.array, rtol=1e-9, atol=1e-12)
 
@@ -123,6 +123,6 @@ def test_masked_derivatives():
 def test_mask_may_be_a_tensor_and_broadcasts():
     x = random((2, 3, 4))
     mask = np.array([True, False, True, True])
-    y = masked_softmax(x, Tensor(mask))
+    y = masked_softmax(x, new(mask))
     assert (y[..., 1] == 0).all()
     np.testing.assert_allclose(y.sum(-1), 1)

@@ -8,6 +8,8 @@ from both_sides import OURS, check, check_derivatives, leaf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tinyrnn
+
 X = np.random.default_rng(1).standard_normal((2, 3, 4))
 
 CASES = {
@@ -55,3 +57,9 @@ def test_errors():
         leaf(X).topk(5)
     with pytest.raises(IndexError, match="Dimension out of range"):
         leaf(X).sort(3)
+
+
+def test_results_are_named_after_their_op():
+    x = tinyrnn.tensor([[2.0, 1.0]])
+    for name, result in {"sort": x.sort(), "topk": x.topk(1), "max": x.max(1), "min": x.min(1)}.items():
+        assert repr(result).startswith(f"{name}(values=tensor(") and result._fields == ("values", "indices")

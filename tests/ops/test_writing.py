@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import operator
+
 import numpy as np
 import pytest
 from both_sides import OURS, check, check_derivatives, leaf
@@ -45,6 +47,15 @@ METHODS = {
     "div_": (lambda x, y: x.div_(y), (Y,)),
     "div_ number": (lambda x: x.div_(2), ()),
     "pow_": (lambda x: x.pow_(3), ()),
+    "remainder_": (lambda x, y: x.remainder_(y.mul(0.37)), (Y,)),
+    "floor_": (lambda x: x.mul_(5).floor_(), ()),
+    "ceil_": (lambda x: x.mul_(5).ceil_(), ()),
+    "round_": (lambda x: x.mul_(5).round_(), ()),
+    "trunc_": (lambda x: x.mul_(5).trunc_(), ()),
+    "reciprocal_": (lambda x: x.reciprocal_(), ()),
+    "rsqrt_": (lambda x: x.rsqrt_(), ()),
+    "clamp_min_": (lambda x: x.clamp_min_(0.8), ()),
+    "clamp_max_": (lambda x: x.clamp_max_(1.5), ()),
     "neg_": (lambda x: x.neg_(), ()),
     "abs_": (lambda x: x.abs_(), ()),
     "exp_": (lambda x: x.exp_(), ()),
@@ -398,3 +409,35 @@ def test_empty_tensors():
     y.zero_()
     assert isinstance(y, TensorBase) and y.array.shape == (0, 4)
     assert OURS.cat([y, y]).array.shape == (0, 4)
+
+
+@pytest.mark.parametrize("name", ["iand", "ior", "ixor", "ifloordiv", "imod", "iadd", "isub", "imul", "ipow"])
+@pytest.mark.parametrize("other", [3, np.array([3, 1, 2])], ids=["number", "tensor"])
+def test_augmented_assignment_writes_into_the_tensor(name, other):
+    def program(lib, x, *others):
+        result = getattr(operator, name)(x, others[0] if others else other)
+        assert result is x
+        return x
+
+    check(program, np.array([5, 6, 250]), *([other] if isinstance(other, np.ndarray) else []))
+
+
+def test_logical_not_in_place_keeps_the_dtype():
+    check(lambda lib, x: x.logical_not_(), np.array([0, 1, 5], np.uint8))
+
+
+@pytest.mark.parametrize("dim", [0, 1])
+def test_scatter_of_nothing_is_a_copy(dim):
+    def program(lib, x):
+        results = [x.scatter(dim, empty(lib), 1.0), x.scatter_add(dim, empty(lib), x[:0])]
+        before = x.clone()
+        for result in results:
+            result.add_(1)
+        assert (x == before).all()
+        return results
+
+    check(program, X)
+
+
+def empty(lib):
+    return wrap(np.zeros((0, 4), np.int64)) if lib is OURS else lib.zeros((0, 4), dtype=lib.int64)

@@ -72,7 +72,7 @@ def test_weights_cut_off_anywhere_are_named(saved: Path) -> None:
     assert fail(saved).startswith(f"{path}: expected the weights")
 
 
-@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"format": "other", "model": {}}'])
+@pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"{}", b'{"format": "other", "model": {}}', b"[" * 100_000])
 def test_a_broken_config_is_named(saved: Path, content: bytes) -> None:
     (saved / "config.json").write_bytes(content)
     assert fail(saved).startswith(f"{saved / 'config.json'}: expected ")
@@ -108,6 +108,43 @@ def test_weights_of_another_model_are_named(saved: Path) -> None:
     assert "encoder.embedding.weight" in fail(saved)
     save_file(weights, path)
     assert "expected weights that tinyrnn saved" in fail(saved)
+
+
+@pytest.mark.parametrize("model", [5, [1], "model", None, {}, {"hidden": 10**30}])
+def test_a_model_that_cannot_be_built_is_named(saved: Path, model: Any) -> None:
+    path = saved / "model.safetensors"
+    config = json.loads((saved / "config.json").read_text(encoding="utf-8"))
+    config["model"] = {**config["model"], **model} if model and isinstance(model, dict) else model
+    (saved / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    save_file(load_file(path), path, {"config": json.dumps(config)})
+    assert fail(saved).startswith(f"{saved / 'config.json'}: expected a model that can be built, got ")
+
+
+@pytest.mark.parametrize(("kind", "size"), [("U16", 2), ("BOOL", 1), ("BF16", 2), ("F8_E4M3", 1)])
+def test_weights_of_another_type_are_named(saved: Path, kind: str, size: int) -> None:
+    # Written by hand because NumPy has not all of these types.
+    config = (saved / "config.json").read_text(encoding="utf-8")
+    entry = {"dtype": kind, "shape": [7], "data_offsets": [0, 7 * size]}
+    header = json.dumps({"__metadata__": {"config": config}, "decoder.output.bias": entry}).encode()
+    path = saved / "model.safetensors"
+    path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(7 * size))
+    assert f"{path}: expected for decoder.output.bias one of the types F16, F32, F64, got {kind}" in fail(saved)
+
+
+@pytest.mark.parametrize("value", [np.nan, -np.inf])
+def test_weights_that_are_not_finite_are_named(saved: Path, value: float) -> None:
+    path = saved / "model.safetensors"
+    weights = load_file(path)
+    weights["decoder.output.bias"][2] = value
+    save_file(weights, path, {"config": (saved / "config.json").read_text(encoding="utf-8")})
+    assert f"{path}: expected for decoder.output.bias finite numbers, got nan or infinity" in fail(saved)
+
+
+def test_weights_of_another_precision_are_converted(saved: Path) -> None:
+    path = saved / "model.safetensors"
+    metadata = {"config": (saved / "config.json").read_text(encoding="utf-8")}
+    save_file({name: array.astype(np.float64) for name, array in load_file(path).items()}, path, metadata)
+    assert load_checkpoint(saved)[0].decoder.output.weight.array.dtype == np.float32
 
 
 @pytest.mark.parametrize("file", ["model.safetensors", "config.json"])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import re
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -17,12 +19,15 @@ from tinyrnn.training import (
     Callback,
     CheckpointError,
     Evaluation,
+    ProgressBar,
+    Summary,
     Trainer,
     TrainingConfig,
     TrainingError,
     hold_out,
     load_checkpoint,
 )
+from tinyrnn.training import checkpoint as checkpoint_module
 from tinyrnn.training import trainer as trainer_module
 
 TEXTS = ["a", "ab", "ba", "abc", "cab", "bb", "ccb", "acbb", "bca", "caca"]
@@ -158,6 +163,17 @@ def test_a_real_minute_budget_is_kept() -> None:
     assert 0.5 <= history[-1]["seconds"] < 5
 
 
+@pytest.mark.parametrize("overwritten", [False, True])
+def test_a_budget_too_small_for_a_step_gets_one(tmp_path: Path, overwritten: bool) -> None:
+    if overwritten:
+        make_trainer(tmp_path, seed=7).fit()
+    config = TrainingConfig(minutes=1e-10, seed=8)
+    trainer = Trainer(make_model(), config, COPY, COPY, tmp_path, overwrite=overwritten)
+    assert [entry["step"] for entry in trainer.fit()] == [1]
+    assert load_checkpoint(tmp_path)[1]["result"] == trainer.saved
+    assert load_checkpoint(tmp_path)[1]["recipe"]["seed"] == 8
+
+
 def test_the_learning_rate_falls_over_the_last_two_thirds() -> None:
     config = TrainingConfig(lr=1.0, epochs=3)
     rates = [config.learning_rate(progress) for progress in (0, 1 / 3, 0.5, 0.9, 1)]
@@ -192,6 +208,7 @@ def test_the_optimizer_follows_the_schedule() -> None:
         ({"lr": math.nan}, "lr: expected a positive number, got nan"),
         ({"clip": -1}, "clip: expected a positive"),
         ({"seed": -1}, "seed: expected"),
+        ({"seed": 2**64}, "seed: expected at most 18446744073709551615, got 18446744073709551616"),
     ],
 )
 def test_bad_configs_are_refused(options: dict[str, Any], message: str) -> None:
@@ -213,8 +230,8 @@ def test_a_model_is_overwritten_only_on_demand(tmp_path: Path) -> None:
     trainer = Trainer(make_model(), TrainingConfig(seed=9), COPY, COPY, tmp_path, [Interrupt(1)], overwrite=True)
     with pytest.raises(KeyboardInterrupt):
         trainer.fit()
-    for name in ("model.safetensors", "config.json"):
-        assert (tmp_path / name).read_bytes() == before[name], "the old model stays until the new one is validated"
+    after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert after == before, "the old model and its history stay until the new one is validated"
     Trainer(make_model(), TrainingConfig(seed=9), COPY, COPY, tmp_path, overwrite=True).fit()
     assert load_checkpoint(tmp_path)[1]["recipe"]["seed"] == 9
 
@@ -237,6 +254,29 @@ def test_an_interruption_before_the_first_validation_saves_what_there_is(tmp_pat
     assert config["result"]["step"] == 2
     weights = [each.decoder.output.weight.detach().numpy() for each in (model, trainer.model)]
     np.testing.assert_array_equal(*weights)
+
+
+def test_an_interruption_while_saving_saves_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_trainer(tmp_path, seed=1).fit()
+    write = checkpoint_module.write_atomically
+
+    def interrupted(path: Path, data: bytes) -> None:
+        if path.name == "config.json":
+            monkeypatch.setattr(checkpoint_module, "write_atomically", write)
+            raise KeyboardInterrupt
+        write(path, data)
+
+    monkeypatch.setattr(checkpoint_module, "write_atomically", interrupted)
+    texts = ["xyz", "zyx"]
+    codec = Codec.build(texts, "char")
+    pairs = list(zip(texts, texts))
+    model = Seq2Seq(codec, codec, embed=4, hidden=5, layers=1)
+    trainer = Trainer(model, TrainingConfig(epochs=3), pairs, pairs, tmp_path, overwrite=True)
+    with pytest.raises(KeyboardInterrupt):
+        trainer.fit()
+    assert trainer.saved is trainer.best is not None
+    assert load_checkpoint(tmp_path)[1]["result"] == trainer.best
+    assert read_history(tmp_path) == [trainer.best]
 
 
 @pytest.mark.parametrize(("poison", "message"), [("loss", "loss is nan"), ("gradient", "gradient norm is not finite")])
@@ -286,8 +326,24 @@ def test_sources_are_held_out_with_all_their_rows() -> None:
 def test_without_matplotlib_there_is_a_note(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    (tmp_path / "loss.png").write_bytes(b"the picture of an earlier run")
     make_trainer(tmp_path).fit()
     assert not (tmp_path / "loss.png").exists()
     noted = capsys.readouterr().err
     assert noted.count("\n") == 1 and "pip install 'tinyrnn[plot]'" in noted
+
+
+def test_without_stderr_there_is_no_note(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setattr(sys, "stderr", None)
+    make_trainer(tmp_path, ProgressBar()).fit()
+    assert capsys.readouterr().out == ""
+
+
+def test_the_summary_keeps_losses_short(capsys: pytest.CaptureFixture[str]) -> None:
+    make_trainer(None, Summary(), lr=1e30).fit()
+    line = capsys.readouterr().out.splitlines()[0]
+    assert re.search(r"loss \d\.\d{3}e\+\d+  dev loss \d\.\d{3}e\+\d+  token", line), line

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinyrnn import _lazy
 from tinyrnn.autograd.gradients import backward, grad
 from tinyrnn.autograd.numerical import GradcheckError, gradcheck, gradgradcheck
 from tinyrnn.autograd.wengert import tape
@@ -34,3 +35,5 @@ __all__ = [
     "set_grad_enabled",
     "tape",
 ]
+
+__getattr__ = _lazy.answering(__name__)

@@ -161,6 +161,8 @@ def _weight(number: int, output: Any, weight: Any) -> Any:
 class _Keep:
     """The hook behind `retain_grad`: writes a copy of the gradient to ``.grad`` of a tensor, if that is still alive."""
 
+    runs_last = True  # it sees what the other hooks made of the gradient
+
     def __init__(self, tensor: Any) -> None:
         self.tensor = weakref.ref(tensor)
 
@@ -194,8 +196,6 @@ def register_hook(self, hook: Any) -> Any:
 
     Returns a handle whose `remove()` takes the hook away again.
     """
-    if not requires_grad(self):
-        raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
     return register_gradient_hook(self, hook)
 
 

@@ -74,8 +74,8 @@ class Walk:
             for index, source in enumerate(node.sources):
                 if source is not None and results[index] is not None:
                     self.add(source, node.slot(index), results[index], _is_fresh(index, source, results, gradients))
-        if not self.retain_graph:
-            _release(node)
+            if not self.retain_graph:
+                _release(node)
 
     def add(self, source, slot, gradient, fresh):
         """Add to what has arrived at `source`; in place only where the sum so far belongs to this walk."""
@@ -95,8 +95,10 @@ class Walk:
             self.owned.add(source)
 
     def leaves(self):
-        """Every leaf that was reached, with its gradient as a tensor of its own memory, hooks applied."""
+        """Every leaf that was reached and is wanted, its gradient as a tensor of its own memory, hooks applied."""
         for leaf, (gradient,) in self.waiting.items():
+            if self.wanted and leaf not in self.wanted:
+                continue
             if self.create_graph:
                 gradient = gradient.clone()
             else:
@@ -113,8 +115,6 @@ def backward(outputs, gradients, retain_graph=None, create_graph=False, inputs=N
         walk.wanted = {source_of(tensor): [] for tensor in inputs}
     walk.run()
     for leaf, gradient in walk.leaves():
-        if inputs is not None and leaf not in walk.wanted:
-            continue
         if leaf.grad is None:
             leaf.grad = gradient
         elif create_graph or requires_grad(leaf.grad):

@@ -18,7 +18,7 @@ _threads_changed = 0  # while it is 0, which it is in most training loops, no th
 
 def recording():
     """Whether ops of this thread are written onto the tape."""
-    return _threads_changed == 0 or _modes.grad
+    return _threads_changed == 0 or (_modes.grad and not _modes.inference)
 
 
 def mode(name):

@@ -10,9 +10,10 @@ import math
 
 import numpy as np
 
-# ---- arithmetic ----------------------------------------------------------------------------------------------------
-
 _quiet = np.errstate(all="ignore")  # overflow gives inf and 0 / 0 NaN without a warning, as in PyTorch
+
+
+# ---- arithmetic ----------------------------------------------------------------------------------------------------
 
 
 @_quiet
@@ -51,28 +52,34 @@ def matmul_forward(a, b):
 # ---- activations ---------------------------------------------------------------------------------------------------
 
 
+@_quiet
 def tanh_forward(x):
     return np.tanh(x)
 
 
+@_quiet
 def tanh_backward(grad, y):
     return grad * (1 - y * y)
 
 
+@_quiet
 def sigmoid_forward(x):
     # exp only ever sees -|x|, so it cannot overflow
     e = np.exp(-np.abs(x))
     return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype, copy=False)
 
 
+@_quiet
 def sigmoid_backward(grad, y):
     return grad * y * (1 - y)
 
 
+@_quiet
 def relu_forward(x):
     return np.maximum(x, 0)
 
 
+@_quiet
 def relu_backward(grad, y):
     return np.where(y <= 0, 0, grad)
 
@@ -179,15 +186,18 @@ def _ratio(polynomials, x):
 # dimension, LSTM i, f, g, o and GRU r, z, n.
 
 
+@_quiet
 def rnn_cell_forward(gates_x, gates_h, nonlinearity):
     a = gates_x + gates_h
     return np.tanh(a) if nonlinearity == "tanh" else np.maximum(a, 0)
 
 
+@_quiet
 def rnn_cell_backward(grad_h, h, nonlinearity):
     return grad_h * (1 - h * h) if nonlinearity == "tanh" else grad_h * (h > 0)
 
 
+@_quiet
 def lstm_cell_forward(gates_x, gates_h, c):
     i, f, g, o = np.split(gates_x + gates_h, 4, axis=-1)
     i, f, g, o = sigmoid_forward(i), sigmoid_forward(f), np.tanh(g), sigmoid_forward(o)
@@ -195,6 +205,7 @@ def lstm_cell_forward(gates_x, gates_h, c):
     return o * np.tanh(new_c), new_c, np.concatenate([i, f, g, o], axis=-1)
 
 
+@_quiet
 def lstm_cell_backward(grad_h, grad_c, c, new_c, gates):
     i, f, g, o = np.split(gates, 4, axis=-1)
     tanh_c = np.tanh(new_c)
@@ -206,6 +217,7 @@ def lstm_cell_backward(grad_h, grad_c, c, new_c, gates):
     return np.concatenate([grad_i, grad_f, grad_g, grad_o], axis=-1), grad_c * f
 
 
+@_quiet
 def gru_cell_forward(gates_x, gates_h, h):
     xr, xz, xn = np.split(gates_x, 3, axis=-1)
     hr, hz, hn = np.split(gates_h, 3, axis=-1)
@@ -214,6 +226,7 @@ def gru_cell_forward(gates_x, gates_h, h):
     return (1 - z) * n + z * h, np.concatenate([r, z, n, hn], axis=-1)
 
 
+@_quiet
 def gru_cell_backward(grad_h, h, gates):
     r, z, n, hn = np.split(gates, 4, axis=-1)
     grad_n = grad_h * (1 - z) * (1 - n * n)
@@ -234,10 +247,10 @@ def _wide(x):
 
 def _shifted(x, axis):
     """`x` minus its largest value along `axis`, so that exp cannot overflow."""
-    with np.errstate(invalid="ignore"):  # inf - inf: such a row is NaN
-        return x - x.max(axis=axis, keepdims=True, initial=-np.inf)
+    return x - x.max(axis=axis, keepdims=True, initial=-np.inf)
 
 
+@_quiet
 def softmax_forward(x, axis):
     y = _shifted(_wide(x), axis)
     np.exp(y, out=y)
@@ -245,21 +258,24 @@ def softmax_forward(x, axis):
     return y.astype(x.dtype, copy=False)
 
 
+@_quiet
 def softmax_backward(grad, y, axis):
     return y * (grad - (grad * y).sum(axis=axis, keepdims=True))
 
 
+@_quiet
 def log_softmax_forward(x, axis):
     y = _shifted(_wide(x), axis)
-    with np.errstate(divide="ignore"):
-        y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
+    y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
     return y.astype(x.dtype, copy=False)
 
 
+@_quiet
 def log_softmax_backward(grad, y, axis):
     return grad - np.exp(y) * grad.sum(axis=axis, keepdims=True)
 
 
+@_quiet
 def cross_entropy_forward(x, target, weight, ignore_index, label_smoothing):
     y = log_softmax_forward(x, 1)
     kept = target != ignore_index
@@ -268,12 +284,12 @@ def cross_entropy_forward(x, target, weight, ignore_index, label_smoothing):
     if weight is not None:
         losses *= weight[safe]
     if label_smoothing:
-        with np.errstate(invalid="ignore"):
-            everywhere = y.mean(axis=1) if weight is None else y @ weight / y.dtype.type(y.shape[1])
-            losses = (1 - label_smoothing) * losses - label_smoothing * everywhere
+        everywhere = y.mean(axis=1) if weight is None else y @ weight / y.dtype.type(y.shape[1])
+        losses = (1 - label_smoothing) * losses - label_smoothing * everywhere
     return np.where(kept, losses, 0).astype(x.dtype, copy=False), y
 
 
+@_quiet
 def cross_entropy_backward(grad, log_probabilities, target, weight, ignore_index, label_smoothing):
     y = log_probabilities
     kept = target != ignore_index
@@ -283,8 +299,7 @@ def cross_entropy_backward(grad, log_probabilities, target, weight, ignore_index
         aims += 1 / y.shape[1]
     aims *= label_smoothing
     aims[np.arange(len(y)), safe] += (1 - label_smoothing) * (1 if weight is None else weight[safe])
-    with np.errstate(invalid="ignore"):
-        result = (np.exp(y) * aims.sum(axis=1, keepdims=True) - aims) * grad[:, None]
+    result = (np.exp(y) * aims.sum(axis=1, keepdims=True) - aims) * grad[:, None]
     result[~kept] = 0
     return result.astype(y.dtype, copy=False)
 
@@ -292,6 +307,7 @@ def cross_entropy_backward(grad, log_probabilities, target, weight, ignore_index
 # ---- layer normalization -------------------------------------------------------------------------------------------
 
 
+@_quiet
 def layer_norm_forward(x, weight, bias, eps):
     wide, size = _wide(x), max(x.shape[1], 1)
     mean = wide.sum(axis=1, keepdims=True) / size
@@ -305,6 +321,7 @@ def layer_norm_forward(x, weight, bias, eps):
     return y.astype(x.dtype, copy=False), mean, rstd
 
 
+@_quiet
 def layer_norm_backward(grad, x, mean, rstd, weight):
     size = max(x.shape[1], 1)
     normalized = (x - mean) * rstd
@@ -322,6 +339,7 @@ def embedding_forward(weight, ids):
     return weight[ids]
 
 
+@_quiet
 def embedding_backward(grad, ids, num_embeddings, padding_idx):
     rows = grad.reshape(ids.size, grad.shape[-1])
     ids = ids.reshape(-1)
@@ -339,15 +357,18 @@ def embedding_backward(grad, ids, num_embeddings, padding_idx):
 # ---- clipping and optimizer steps ----------------------------------------------------------------------------------
 
 
+@_quiet
 def global_norm(arrays):
     return np.sqrt(np.asarray(sum(np.sum(np.square(array, dtype=np.float64)) for array in arrays)))
 
 
+@_quiet
 def scale_inplace(arrays, factor):
     for array in arrays:
         np.multiply(array, factor, out=array, casting="same_kind")
 
 
+@_quiet
 def sgd_step(params, grads, momentum_buffers, lr, momentum, dampening, weight_decay, nesterov, maximize):
     for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
         g = -grad if maximize else grad
@@ -361,6 +382,7 @@ def sgd_step(params, grads, momentum_buffers, lr, momentum, dampening, weight_de
         param -= lr * g
 
 
+@_quiet
 def adam_step(
     params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
 ):

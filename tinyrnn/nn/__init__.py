@@ -1,5 +1,6 @@
 """Layers, containers, losses and what goes with them, under PyTorch's names."""
 
+from tinyrnn import _lazy
 from tinyrnn.nn import functional, init, utils
 from tinyrnn.nn.activation import (
     ELU,
@@ -87,3 +88,5 @@ __all__ = [
     "summary",
     "utils",
 ]
+
+__getattr__ = _lazy.answering(__name__)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinyrnn import _lazy
 from tinyrnn.ops import activations, elementary
 from tinyrnn.ops import dropout as dropout_ops
 from tinyrnn.ops.activations import gelu, logsigmoid, sigmoid, softplus, tanh
@@ -55,6 +56,8 @@ __all__ = [
     "softplus",
     "tanh",
 ]
+
+__getattr__ = _lazy.answering(__name__)
 
 
 def _apply(op: Any, input: Any, inplace: bool, *options: Any) -> Any:

@@ -10,8 +10,26 @@ from typing import Any
 
 import numpy as np
 
+from tinyrnn import _lazy
 from tinyrnn.engine.base import wrap
 from tinyrnn.grad_modes import no_grad
+
+__all__ = [
+    "calculate_gain",
+    "uniform_",
+    "normal_",
+    "constant_",
+    "ones_",
+    "zeros_",
+    "eye_",
+    "xavier_uniform_",
+    "xavier_normal_",
+    "kaiming_uniform_",
+    "kaiming_normal_",
+    "orthogonal_",
+]
+
+__getattr__ = _lazy.answering(__name__)
 
 # The gain that keeps the variance through a layer with this nonlinearity after it.
 _GAINS = {"linear": 1.0, "sigmoid": 1.0, "tanh": 5.0 / 3, "relu": math.sqrt(2.0), "selu": 3.0 / 4}

@@ -66,9 +66,10 @@ class Linear(Module):
                 else f"input is a single number, expected (..., in_features={self.in_features})"
             )
         if input.array.dtype != self.weight.array.dtype:
+            other_way = f" or the model with model.to({input.dtype})" if input.is_floating_point() else ""
             self.fail(
                 f"input is {input.dtype}, expected {self.weight.dtype} like the weight; convert it with "
-                f"x.to({self.weight.dtype}) or the model with model.to({input.dtype})",
+                f"x.to({self.weight.dtype}){other_way}",
                 TypeError,
             )
         return functional.linear(input, self.weight, self.bias)

@@ -14,6 +14,7 @@ from tinyrnn.engine.base import wrap
 from tinyrnn.grad_modes import no_grad
 from tinyrnn.hooks import RemovableHandle
 from tinyrnn.nn.registry import Registry
+from tinyrnn.zero_grad import zero_gradients
 
 
 class IncompatibleKeys(NamedTuple):
@@ -198,11 +199,15 @@ class Module(Registry):
             if buffer is not None and name not in self._non_persistent_buffers_set:
                 yield name, buffer
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> IncompatibleKeys:
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False) -> IncompatibleKeys:
         """Copy the values in `state_dict` into the parameters and buffers of the same path.
 
-        Values are tensors or NumPy arrays and are converted to the dtype of the parameter. If anything is wrong, one
-        error lists all of it and nothing is loaded.
+        Values are tensors or NumPy arrays and are converted to the dtype of the parameter. With `assign` nothing is
+        copied: parameters and buffers take over the memory and the dtype of the values, and parameters, which stay the
+        same objects, forget their gradients.
+
+        If anything is wrong, one error lists all of it and nothing is loaded; PyTorch raises the same error after it has
+        loaded what fits.
 
         Returns
         -------
@@ -233,11 +238,17 @@ class Module(Registry):
                         f"size mismatch for {key}: copying a param with shape {value.array.shape} from checkpoint, "
                         f"the shape in current model is {tensor.array.shape}."
                     )
+                elif assign and tensor.requires_grad and not value.is_floating_point():
+                    problems.append(f'"{key}": expected a floating-point tensor to assign, got {value.dtype}.')
         if problems:
             raise RuntimeError("\n\t".join([f"Error(s) in loading state_dict for {self._get_name()}:", *problems]))
         with no_grad():
             for key, value in values.items():
-                own[key].copy_(value)
+                if assign:
+                    own[key].grad = None
+                    own[key].data = value
+                else:
+                    own[key].copy_(value)
         return keys
 
     # ---- printing ----------------------------------------------------------------------------------------------
@@ -262,16 +273,6 @@ class Module(Registry):
 def indented(text: str) -> str:
     """`text` with every line but the first moved in by two."""
     return text.replace("\n", "\n  ")
-
-
-def zero_gradients(parameters: Any, set_to_none: bool) -> None:
-    """Drop the gradients of `parameters`, or zero them in place."""
-    for parameter in parameters:
-        if set_to_none:
-            parameter.grad = None
-        elif parameter.grad is not None:
-            parameter.grad = parameter.grad.detach()
-            parameter.grad.zero_()
 
 
 def _quoted(name: str) -> str:

@@ -59,9 +59,9 @@ class RecurrentModule(Module):
             self.fail(f"{name} is a {kind}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError)
         dtype = next(self.parameters()).dtype
         if value.dtype != dtype:
+            other_way = f" or the model with model.to({value.dtype})" if value.is_floating_point() else ""
             self.fail(
-                f"{name} is {value.dtype}, expected {dtype} like the weights; convert it with {name}.to({dtype}) or "
-                f"the model with model.to({value.dtype})"
+                f"{name} is {value.dtype}, expected {dtype} like the weights; convert it with {name}.to({dtype}){other_way}"
             )
 
     def _check_input(self, input: Any, ranks: tuple[int, int], layout: str) -> None:

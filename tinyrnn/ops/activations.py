@@ -19,9 +19,9 @@ from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.arithmetic import mul, neg
-from tinyrnn.ops.casting import array, floating
+from tinyrnn.ops.casting import array, floating, quiet, require_kind
 from tinyrnn.ops.elementary import erf, exp
-from tinyrnn.ops.selection import clamp, weighted, where
+from tinyrnn.ops.selection import weighted, where
 
 if not cython.compiled:  # else they come from elementwise.pxd
     from tinyrnn._uncompiled import small_tanh, small_tanh_backward
@@ -74,9 +74,10 @@ def relu_backward(node, g, y):
     return as_array(backend(g).relu_backward(g, y))
 
 
+@quiet
 def leaky_relu(input, negative_slope=0.01):
     """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
-    x = _only_float("leaky_relu", input)
+    x = require_kind("leaky_relu", input, "f")
     y = np.where(x > 0, x, x * negative_slope)
     return record(leaky_relu_backward, (input,), y, (input, negative_slope))
 
@@ -85,21 +86,22 @@ def leaky_relu_backward(node, g, x, negative_slope):
     return weighted(g, np.where(array(x) > 0, 1.0, negative_slope), x)
 
 
+@quiet
 def elu(input, alpha=1.0):
     """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016)."""
-    x = _only_float("elu", input)
+    x = require_kind("elu", input, "f")
     y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)) * alpha)
     return record(elu_backward, (input,), y, (input, alpha))
 
 
 def elu_backward(node, g, x, alpha):
     # the exponential never sees x > 0: inf times the 0 of the branch not taken would be NaN
-    return where(~(array(x) <= 0), g, mul(g, mul(exp(clamp(x, max=0)), alpha)))
+    return where(~(array(x) <= 0), g, mul(g, mul(exp(where(array(x) < 0, x, 0)), alpha)))
 
 
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """x cut off at `min_val` and `max_val`; unlike `clamp`, with gradient 0 at both."""
-    x = _only_float("hardtanh", input, "iuf")
+    x = require_kind("hardtanh", input, "iuf")
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is larger than max_val {max_val}; swap them")
     if x.dtype.kind == "u" and min_val <= -1:
@@ -116,7 +118,7 @@ def hardtanh_backward(node, g, x, min_val, max_val):
 
 def softplus(input, beta=1.0, threshold=20.0):
     """log(1 + exp(beta x)) / beta, and simply x where beta x > threshold."""
-    x = _only_float("softplus", input)
+    x = require_kind("softplus", input, "f")
     y = as_array(backend(x).softplus_forward(x, beta, threshold))
     return record(softplus_backward, (input,), y, (input, beta, threshold))
 
@@ -127,9 +129,10 @@ def softplus_backward(node, g, x, beta, threshold):
     return as_array(backend(g).softplus_backward(g, x, beta, threshold))
 
 
+@quiet
 def logsigmoid(input):
     """log(sigmoid(x)), without underflow."""
-    x = _only_float("logsigmoid", input)
+    x = require_kind("logsigmoid", input, "f")
     y = as_array(np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))))
     return record(logsigmoid_backward, (input,), y, (input,))
 
@@ -140,7 +143,7 @@ def logsigmoid_backward(node, g, x):
 
 def silu(input):
     """x sigmoid(x), also called swish (Elfwing et al. 2018)."""
-    x = _only_float("silu", input)
+    x = require_kind("silu", input, "f")
     y = as_array(backend(x).silu_forward(x))
     return record(silu_backward, (input,), y, (input,))
 
@@ -167,7 +170,7 @@ def gelu(input, approximate="none"):
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate argument must be either 'none' or 'tanh', got {approximate!r}")
-    x = _only_float("gelu", input)
+    x = require_kind("gelu", input, "f")
     y = as_array(backend(x).gelu_forward(x, approximate))
     return record(gelu_backward, (input,), y, (input, approximate))
 
@@ -181,12 +184,3 @@ def gelu_backward(node, g, x, approximate):
     scale = math.sqrt(2 / math.pi)
     t = tanh((x + x * x * x * 0.044715) * scale)
     return g * ((1 + t) * 0.5 + x * (1 - t * t) * (1 + x * x * (3 * 0.044715)) * (0.5 * scale))
-
-
-def _only_float(name, input, kinds="f"):
-    x = array(input)
-    if not hasattr(x, "dtype"):
-        raise TypeError(f"{name}: expected a tensor, got {type(x).__name__}; convert it with tinyrnn.tensor(...)")
-    if x.dtype.kind not in kinds:
-        raise NotImplementedError(f"{name} is not implemented for {x.dtype} tensors; convert with x.float() first")
-    return x

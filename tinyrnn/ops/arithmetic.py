@@ -17,7 +17,7 @@ from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record, requires_grad
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.broadcasting import has_shape, of_dtype, operands
-from tinyrnn.ops.casting import array, floating
+from tinyrnn.ops.casting import array, convert_number
 from tinyrnn.ops.selection import zeros_like
 
 if not cython.compiled:  # else they come from elementwise.pxd
@@ -46,7 +46,8 @@ def add_backward(node, g):
 def add_into(total, x):
     """``total += x`` for arrays of one shape: how the engine sums gradients."""
     if not small_add_into(total, x):
-        total += x
+        with np.errstate(all="ignore"):
+            total += x
 
 
 def sub(input, other, *, alpha=1):
@@ -57,7 +58,7 @@ def sub(input, other, *, alpha=1):
             return record(sub_backward, (input, other), difference, ())
     a, b = operands(input, other)
     x, y = array(a), array(b)
-    if a is not input or b is not other or getattr(x, "dtype", None) is _BOOL:
+    if a is not input or b is not other or getattr(x, "dtype", _BOOL) is _BOOL or type(y) is bool:
         _refuse_bool_operands(input, other)
     if alpha != 1:
         b = _scaled(a, b, alpha)
@@ -124,8 +125,7 @@ def div(input, other, *, rounding_mode=None):
     """
     if rounding_mode is not None:
         return _div_rounded(input, other, rounding_mode)
-    a, b = operands(input, other)
-    a, b = _float_operand(a), _float_operand(b)
+    a, b = operands(input, other, as_floats=True)
     x, y = array(a), array(b)
     return record(div_backward, (a, b), kernels_of(x, y).div_forward(x, y), (if_wanted(a, b), b))
 
@@ -216,10 +216,6 @@ divide = true_divide = div
 negative = neg
 
 
-def _float_operand(x):
-    return floating(x) if has_shape(array(x)) else x
-
-
 def kernels_of(x, y):
     """The kernels of the operand that is an array: the other one may be a number."""
     return backend(x if has_shape(x) and not isinstance(x, np.generic) else y)
@@ -237,6 +233,8 @@ def _scaled(a, b, alpha):
     dtype = (array(a) if has_shape(array(a)) else array(b)).dtype
     if dtype.kind != "f" and isinstance(alpha, float):
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    if not has_shape(array(alpha)):
+        convert_number(alpha, dtype)  # or an error if it does not fit
     return of_dtype(mul(b, alpha), dtype) if has_shape(array(b)) else b * alpha
 
 

@@ -11,8 +11,9 @@ import numpy as np
 
 from tinyrnn.ops.activations import tanh
 from tinyrnn.ops.products import matmul
+from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.shaping import transpose, unsqueeze
-from tinyrnn.ops.softmax import keep_where, masked_softmax, softmax
+from tinyrnn.ops.softmax import masked_softmax, softmax
 
 
 def dot_scores(query: Any, keys: Any) -> Any:

@@ -29,7 +29,8 @@ def sum_to(x, shape):
         return x
     added = data.ndim - len(shape)
     axes = tuple([i for i in range(data.ndim) if i < added or (shape[i - added] == 1 and data.shape[i] != 1)])
-    summed = np.asarray(data.sum(axis=axes, keepdims=True)).reshape(shape)
+    with np.errstate(all="ignore"):
+        summed = np.asarray(data.sum(axis=axes, keepdims=True)).reshape(shape)
     return record(sum_to_backward, (x,), summed, (data.shape,))
 
 
@@ -37,15 +38,18 @@ def sum_to_backward(node, g, shape):
     return expand_to(g, shape)
 
 
-def operands(a, b):
+def operands(a, b, as_floats=False):
     """Bring the operands of an elementwise op to one dtype (PyTorch's promotion) and one shape, as recorded ops.
 
-    A Python number stays one where NumPy treats it as PyTorch does.
+    A Python number stays one where NumPy treats it as PyTorch does. With `as_floats`, integers go straight to the default
+    floating-point dtype: a number need not fit into the integers of the other operand.
     """
     x, y = array(a), array(b)
-    if type(x) is type(y) and x.dtype is y.dtype and x.shape == y.shape:
+    if type(x) is type(y) and x.dtype is y.dtype and x.shape == y.shape and not (as_floats and x.dtype.kind != "f"):
         return a, b
     dtype = dtypes.result_type(a, b).numpy
+    if as_floats and dtype.kind != "f":
+        dtype = dtypes.get_default_dtype().numpy
     a, b = of_dtype(a, dtype), of_dtype(b, dtype)
     if has_shape(a) and has_shape(b):
         shape = broadcast_shape(array(a).shape, array(b).shape)

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
+import numpy as np
+
 from tinyrnn.dtypes import get_default_dtype
-from tinyrnn.engine.base import TensorBase, wrap
+from tinyrnn.engine.base import TensorBase, as_array, wrap
 from tinyrnn.engine.tape import record
+
+quiet = np.errstate(all="ignore")  # as a decorator: overflow gives inf, inf - inf NaN, and no warning, as in PyTorch
 
 
 def array(x):
@@ -20,7 +26,8 @@ def cast(x, dtype):
     data = array(x)
     if data.dtype == dtype:
         return x
-    converted = data.astype(dtype)
+    with np.errstate(all="ignore"):
+        converted = data.astype(dtype)
     if dtype.kind != "f" and isinstance(x, TensorBase):
         return wrap(converted)  # no gradient flows through integers
     return record(cast_backward, (x,), converted, (data.dtype,))
@@ -36,3 +43,45 @@ def floating(x):
     if not hasattr(data, "dtype"):
         raise TypeError(f"expected a tensor, got {type(data).__name__}; convert it with tinyrnn.tensor(...)")
     return x if data.dtype.kind == "f" else cast(x, get_default_dtype().numpy)
+
+
+def without_gradient(result, *inputs):
+    """A result that has no gradient, as a tensor if one of the inputs is one."""
+    result = as_array(result)
+    return wrap(result) if any([isinstance(x, TensorBase) for x in inputs]) else result
+
+
+def require_kind(name, input, kinds):
+    """The array of `input`, which must be a tensor whose dtype is of one of the NumPy `kinds`, e.g. "iuf"."""
+    x = array(input)
+    if not hasattr(x, "dtype"):
+        raise TypeError(f"{name}: expected a tensor, got {type(x).__name__}; convert it with tinyrnn.tensor(...)")
+    if x.dtype.kind not in kinds:
+        raise NotImplementedError(f"{name} is not implemented for {x.dtype} tensors; convert with x.float() first")
+    return x
+
+
+def convert_number(value, dtype):
+    """The number `value` as a 0-d array of the NumPy `dtype`, for what is stored and not computed with.
+
+    As in PyTorch, whole numbers cut off fractions, and unsigned ones take -1 for their largest.
+
+    Raises
+    ------
+    RuntimeError
+        If the number is too large for `dtype`.
+    """
+    value = value.item() if isinstance(value, np.generic) else value
+    if dtype.kind in "iu":
+        limits = np.iinfo(dtype)
+        low = -limits.max if dtype.kind == "u" and isinstance(value, int) else limits.min
+        fits = low <= value <= limits.max
+        return np.asarray(int(value)).astype(dtype) if fits else _refuse_number(value, dtype)
+    if dtype.kind == "f":
+        fits = not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
+        return np.asarray(value, dtype) if fits else _refuse_number(value, dtype)
+    return np.asarray(bool(value))
+
+
+def _refuse_number(value, dtype):
+    raise RuntimeError(f"value {value} cannot be converted to type {dtype} without overflow")

@@ -6,20 +6,14 @@ import numbers
 
 import numpy as np
 
-from tinyrnn.engine.base import TensorBase, as_array, wrap
+from tinyrnn.engine.base import TensorBase
 from tinyrnn.ops.broadcasting import has_shape, operands
-from tinyrnn.ops.casting import array, floating
-
-
-def _wrap_like(result, *inputs):
-    """`result` as a tensor if one of the inputs is one."""
-    result = as_array(result)
-    return wrap(result) if any(isinstance(x, TensorBase) for x in inputs) else result
+from tinyrnn.ops.casting import array, floating, without_gradient
 
 
 def _compare(function, input, other):
     x, y = operands(array(input), array(other))
-    return _wrap_like(function(x, y), input, other)
+    return without_gradient(function(x, y), input, other)
 
 
 def equals(input, other):
@@ -68,22 +62,22 @@ def ge(input, other):
 
 def isnan(input):
     """Whether an element is NaN."""
-    return _wrap_like(np.isnan(array(input)), input)
+    return without_gradient(np.isnan(array(input)), input)
 
 
 def isinf(input):
     """Whether an element is inf or -inf."""
-    return _wrap_like(np.isinf(array(input)), input)
+    return without_gradient(np.isinf(array(input)), input)
 
 
 def isfinite(input):
     """Whether an element is neither infinite nor NaN."""
-    return _wrap_like(np.isfinite(array(input)), input)
+    return without_gradient(np.isfinite(array(input)), input)
 
 
 def logical_not(input):
     """Whether an element is 0."""
-    return _wrap_like(np.logical_not(array(input)), input)
+    return without_gradient(np.logical_not(array(input)), input)
 
 
 def logical_and(input, other):
@@ -120,13 +114,13 @@ def bitwise_not(input):
     """~input: the opposite of a bool, the flipped bits of an integer."""
     x = array(input)
     _refuse_float("bitwise_not", x)
-    return _wrap_like(np.invert(x), input)
+    return without_gradient(np.invert(x), input)
 
 
 def _bitwise(name, function, input, other):
     x, y = operands(array(input), array(other))
     _refuse_float(name, x if has_shape(x) else y)
-    return _wrap_like(function(x, y), input, other)
+    return without_gradient(function(x, y), input, other)
 
 
 def _refuse_float(name, x):
@@ -153,8 +147,14 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
     ------
     RuntimeError
         If the dtypes differ.
+    TypeError
+        If one is a number.
     """
     x, y = array(input), array(other)
+    if not has_shape(x) or not has_shape(y):
+        raise TypeError(
+            f"isclose(): expected two tensors, got {type(x).__name__} and {type(y).__name__}; compare with < instead"
+        )
     if x.dtype != y.dtype:
         raise RuntimeError(f"isclose: dtypes must be the same, got {x.dtype} and {y.dtype}; cast one with .to(dtype)")
     x, y = operands(x, y)
@@ -165,7 +165,7 @@ def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
         close = close | (np.isfinite(y) & (distance <= atol + np.abs(rtol * y)))
     if equal_nan:
         close = close | (np.isnan(x) & np.isnan(y))
-    return _wrap_like(close, input, other)
+    return without_gradient(close, input, other)
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:

@@ -13,11 +13,11 @@ from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.arithmetic import div, mul, neg
-from tinyrnn.ops.casting import array, floating
+from tinyrnn.ops.casting import array, floating, quiet, require_kind
 from tinyrnn.ops.selection import step
 
 
-@np.errstate(all="ignore")  # log(0) is -inf without a warning, as in PyTorch
+@quiet
 def _apply(function, x):
     return as_array(function(array(x)))
 
@@ -117,8 +117,8 @@ def erf_backward(node, g, x):
 
 def abs(input):
     """The absolute value. The gradient is the sign, 0 at 0."""
-    _refuse_bool("abs", input)
-    return record(abs_backward, (input,), np.abs(array(input)), (input,))
+    x = require_kind("abs", input, "iuf")
+    return record(abs_backward, (input,), np.abs(x), (input,))
 
 
 def abs_backward(node, g, x):
@@ -129,9 +129,11 @@ absolute = abs
 
 
 def sign(input):
-    """-1, 0 or 1; NaN for NaN. The gradient is 0."""
+    """-1, 0 or 1, and 0 for NaN. The gradient is 0."""
     x = array(input)
-    return step(input, x.copy() if x.dtype.kind == "b" else _apply(np.sign, x))
+    if x.dtype.kind == "b":
+        return step(input, x.copy())
+    return step(input, as_array((x > 0).astype(x.dtype) - (x < 0).astype(x.dtype)))
 
 
 def floor(input):
@@ -155,14 +157,5 @@ def round(input, *, decimals=0):
 
 
 def _rounded(name, function, input):
-    _refuse_bool(name, input)
-    x = array(input)
+    x = require_kind(name, input, "iuf")
     return step(input, _apply(function, x) if x.dtype.kind == "f" else x.copy())
-
-
-def _refuse_bool(name, input):
-    x = array(input)
-    if not hasattr(x, "dtype"):
-        raise TypeError(f"{name}: expected a tensor, got {type(x).__name__}; convert it with tinyrnn.tensor(...)")
-    if x.dtype.kind == "b":
-        raise NotImplementedError(f"{name} is not implemented for bool tensors; use x.int() or x.float()")

@@ -8,7 +8,7 @@ from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
-from tinyrnn.ops.softmax import keep_where
+from tinyrnn.ops.selection import keep_where
 
 
 def embedding(input, weight, padding_idx=None):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
@@ -10,30 +10,22 @@ from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.ops import selection
 from tinyrnn.ops.arithmetic import mul
-from tinyrnn.ops.casting import array
-from tinyrnn.ops.reductions import at_least_1d, axes_of, reduced_shape, spread, without_gradient
+from tinyrnn.ops.casting import array, without_gradient
+from tinyrnn.ops.reductions import axes_of, numpy_names, reduced_shape, spread
+from tinyrnn.ops.shaping import at_least_1d
 from tinyrnn.ops.slicing import wrap_dim
 
-
-class MaxResult(NamedTuple):
-    """What `max` gives along a dimension."""
-
-    values: Any
-    indices: Any
+max_result = namedtuple("max", ["values", "indices"])  # type: ignore[name-match]  # PyTorch's name
+min_result = namedtuple("min", ["values", "indices"])  # type: ignore[name-match]
 
 
-class MinResult(NamedTuple):
-    """What `min` gives along a dimension."""
-
-    values: Any
-    indices: Any
-
-
+@numpy_names
 def amax(input, dim=(), keepdim=False):
     """The largest values over `dim` (one or several dimensions; all by default); equal ones share the gradient."""
     return _extreme("amax", input, dim, keepdim, amax_backward)
 
 
+@numpy_names
 def amin(input, dim=(), keepdim=False):
     """The smallest values over `dim` (one or several dimensions; all by default); equal ones share the gradient."""
     return _extreme("amin", input, dim, keepdim, amin_backward)
@@ -65,6 +57,7 @@ def amin_backward(node, g, x, y, axes):
     return amax_backward(node, g, x, y, axes)
 
 
+@numpy_names
 def max(input, dim=None, keepdim=False, *, other=None):
     """The largest value; with `dim`, a namedtuple ``(values, indices)``; of two tensors, the elementwise maximum.
 
@@ -75,9 +68,10 @@ def max(input, dim=None, keepdim=False, *, other=None):
         return selection.maximum(input, other)
     if dim is None:
         return _extreme_of_all("max", input, amax)
-    return MaxResult(*_extreme_along("max", input, dim, keepdim))
+    return max_result(*_extreme_along("max", input, dim, keepdim))
 
 
+@numpy_names
 def min(input, dim=None, keepdim=False, *, other=None):
     """The smallest value; with `dim`, a namedtuple ``(values, indices)``; of two tensors, the elementwise minimum.
 
@@ -88,7 +82,7 @@ def min(input, dim=None, keepdim=False, *, other=None):
         return selection.minimum(input, other)
     if dim is None:
         return _extreme_of_all("min", input, amin)
-    return MinResult(*_extreme_along("min", input, dim, keepdim))
+    return min_result(*_extreme_along("min", input, dim, keepdim))
 
 
 def _extreme_of_all(name, input, reduce):
@@ -129,11 +123,13 @@ def place_backward(node, g, indices, axis, shape):
     return pick(g, indices, axis, shape)
 
 
+@numpy_names
 def argmax(input, dim=None, keepdim=False):
     """The index (int64) of the first largest value along `dim`, or in the flattened tensor."""
     return _arg_extreme("argmax", input, dim, keepdim)
 
 
+@numpy_names
 def argmin(input, dim=None, keepdim=False):
     """The index (int64) of the first smallest value along `dim`, or in the flattened tensor."""
     return _arg_extreme("argmin", input, dim, keepdim)

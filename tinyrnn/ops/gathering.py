@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyrnn import dtypes
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
-from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.casting import array, cast, convert_number
 from tinyrnn.ops.indexing import ALL, accumulate, put, take
-from tinyrnn.ops.shaping import reshape
+from tinyrnn.ops.shaping import at_least_1d, clone, reshape
 from tinyrnn.ops.slicing import window, wrap_dim
 
 # ---- single elements ----
@@ -43,10 +42,6 @@ def _along(op, index, dim, shape, source=None):
     return tuple([index.astype(np.intp) if other == dim else others[other] for other in range(index.ndim)])
 
 
-def _at_least_1d(x):
-    return reshape(x, (1,)) if array(x).ndim == 0 else x
-
-
 def gather(input, dim, index):
     """``out[i][j][k] = input[index[i][j][k]][j][k]`` for ``dim=0``, and so on for the other dimensions.
 
@@ -62,25 +57,25 @@ def gather(input, dim, index):
     if array(index).size == 0:
         return reshape(take(reshape(input, (-1,)), (np.zeros(0, np.intp),), True), array(index).shape)
     key = _along("gather", index, dim, shape)
-    return reshape(take(_at_least_1d(input), key or (np.zeros(1, np.intp),)), array(index).shape)
+    return reshape(take(at_least_1d(input), key or (np.zeros(1, np.intp),)), array(index).shape)
 
 
 def _scattered(op, write, input, dim, index, src):
     shape = array(input).shape
     dim = wrap_dim(dim, len(shape))
     if array(index).size == 0:
-        return input
+        return clone(input)
     if not hasattr(src, "shape"):
-        src = np.full_like(array(input), src, shape=array(index).shape)
+        src = fill_values(input, src, array(index).shape)
     if array(src).dtype != array(input).dtype:
         raise RuntimeError(
             f"{op}(): Expected self.dtype to be equal to src.dtype, got {array(input).dtype} and {array(src).dtype}"
         )
-    key = _along(op, _at_least_1d(array(index)), dim, shape, array(src).shape)
-    src = _at_least_1d(src)
+    key = _along(op, at_least_1d(array(index)), dim, shape, array(src).shape)
+    src = at_least_1d(src)
     if array(src).shape != array(index).shape and array(index).ndim:
         src = window(src, tuple([slice(n) for n in array(index).shape]))
-    return reshape(write(_at_least_1d(input), key, src), shape)
+    return reshape(write(at_least_1d(input), key, src), shape)
 
 
 def scatter(input, dim, index, src=None, *, value=None):
@@ -91,6 +86,8 @@ def scatter(input, dim, index, src=None, *, value=None):
     RuntimeError
         As for `gather`, and if `src` is smaller than `index` or of another dtype than `input`.
     """
+    if (src is None) == (value is None):
+        raise TypeError("scatter() expects either src, a tensor or a number, or value, a number")
     return _scattered("scatter", put, input, dim, index, value if src is None else src)
 
 
@@ -134,7 +131,7 @@ def _rows(op, input, dim, index):
     if index.size and (index.min() < 0 or index.max() >= size):
         wrong = index.min() if index.min() < 0 else index.max()
         raise IndexError(f"{op}(): index {int(wrong)} is out of bounds for dimension {dim} with size {size}")
-    return _at_least_1d(input), (ALL,) * dim + (index.astype(np.intp).reshape(-1),)
+    return at_least_1d(input), (ALL,) * dim + (index.astype(np.intp).reshape(-1),)
 
 
 def index_select(input, dim, index):
@@ -153,7 +150,7 @@ def _rows_written(op, write, input, dim, index, source):
         )
     expected = list(array(x).shape)
     expected[len(key) - 1] = key[-1].size
-    source = _at_least_1d(source)
+    source = at_least_1d(source)
     if list(array(source).shape) != expected:
         raise RuntimeError(f"{op}(): expected source of shape {expected}, got {list(array(source).shape)}")
     return reshape(write(x, key, source), array(input).shape)
@@ -161,7 +158,9 @@ def _rows_written(op, write, input, dim, index, source):
 
 def index_add(input, dim, index, source, *, alpha=1):
     """A copy of `input` with the slices of ``alpha * source`` added at `index` along `dim`; repeated indices add up."""
-    return _rows_written("index_add", accumulate, input, dim, index, source if alpha == 1 else source * alpha)
+    if alpha != 1:
+        source = source * convert_number(alpha, array(source).dtype)
+    return _rows_written("index_add", accumulate, input, dim, index, source)
 
 
 def index_copy(input, dim, index, source):
@@ -179,10 +178,7 @@ def fill_values(input, value, shape):
     """`value`, a number or a 0-d tensor, in the dtype of `input` and expanded to `shape`."""
     dtype = array(input).dtype
     if not hasattr(array(value), "shape"):
-        found = dtypes.result_type(value)
-        if found.category > dtypes.of_array(array(input)).category and found.is_floating_point:
-            raise RuntimeError(f"value {value!r} cannot be converted to the dtype {dtype} of the tensor without loss")
-        return np.full_like(array(input), value, shape=shape)
+        return np.full_like(array(input), convert_number(value, dtype), shape=shape)
     if array(value).ndim:
         raise RuntimeError(f"expected a number or a 0-dimensional value tensor, got one of {array(value).ndim} dimensions")
     return expand_to(cast(value, dtype), shape)

@@ -12,7 +12,7 @@ import operator
 import numpy as np
 
 from tinyrnn.engine.tape import record
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.casting import array, quiet
 from tinyrnn.ops.slicing import unbind, window
 
 ALL = slice(None)
@@ -193,6 +193,7 @@ def accumulate_backward(node, g, key, distinct):
     return g, take(g, key, distinct) if node.needs(1) else None
 
 
+@quiet
 def add_at(total, key, values, distinct=False):
     """Add `values` to the array `total` in place, in a fixed order: equal indices are sorted next to each other."""
     if distinct or values.size == 0:

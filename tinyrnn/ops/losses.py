@@ -21,8 +21,9 @@ from tinyrnn.ops.embedding import check_ids
 from tinyrnn.ops.extremes import pick
 from tinyrnn.ops.reductions import mean, spread
 from tinyrnn.ops.reductions import sum as sum_along
+from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.shaping import movedim, reshape
-from tinyrnn.ops.softmax import keep_where, log_softmax, log_softmax_backward
+from tinyrnn.ops.softmax import log_softmax, log_softmax_backward
 
 # ---- reduction -----------------------------------------------------------------------------------------------------
 

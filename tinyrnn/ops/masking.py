@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, sum_to
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.casting import array, without_gradient
 from tinyrnn.ops.gathering import fill_values
 from tinyrnn.ops.indexing import getitem
 
@@ -69,14 +68,10 @@ def _matrices(op, input):
 # ---- without gradient ----
 
 
-def _like(input, result):
-    return wrap(result) if isinstance(input, TensorBase) else result
-
-
 def nonzero(input, *, as_tuple=False):
     """The indices of the elements that are not zero: (count, ndim), or with `as_tuple` one vector per dimension."""
     x = array(input)
     if as_tuple:
-        return tuple([_like(input, each) for each in (x if x.ndim else x.reshape(1)).nonzero()])
+        return tuple([without_gradient(each, input) for each in (x if x.ndim else x.reshape(1)).nonzero()])
     places = np.stack(x.nonzero(), 1) if x.ndim else np.zeros_like(x, np.int64, shape=(int(x != 0), 0))
-    return _like(input, places)
+    return without_gradient(places, input)

@@ -9,11 +9,11 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops import reductions
 from tinyrnn.ops.arithmetic import add, mul, sub
 from tinyrnn.ops.broadcasting import expand_to
 from tinyrnn.ops.casting import array
-from tinyrnn.ops.reductions import inverse, mean, root
-from tinyrnn.ops.reductions import sum as sum_over_dims
+from tinyrnn.ops.reductions import inverse, root
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
@@ -40,8 +40,8 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     _check(x, normalized_shape, scale, shift)
     rows = _rows(x.shape, normalized_shape)
     scale, shift = [None if each is None else each.reshape(-1) for each in (scale, shift)]
-    y, center, rstd = backend(x).layer_norm_forward(x.reshape(rows), scale, shift, eps)
-    saved = (input, weight, center, rstd, normalized_shape, eps)
+    y, mean, rstd = backend(x).layer_norm_forward(x.reshape(rows), scale, shift, eps)
+    saved = (input, weight, mean, rstd, normalized_shape, eps)
     return record(layer_norm_backward, (input, weight, bias), y.reshape(x.shape), saved)
 
 
@@ -68,13 +68,13 @@ def _check(x, normalized_shape, weight, bias):
             raise RuntimeError(f"layer_norm: input is {x.dtype} but {name} is {parameter.dtype}; convert one of them")
 
 
-def layer_norm_backward(node, g, x, weight, center, rstd, normalized_shape, eps):
+def layer_norm_backward(node, g, x, weight, mean, rstd, normalized_shape, eps):
     if isinstance(g, TensorBase):
         return _composed_backward(g, x, weight, normalized_shape, eps)
     rows = _rows(x.shape, normalized_shape)
     scale = None if weight is None else weight.reshape(-1)
     kernel = backend(g).layer_norm_backward
-    grad_x, grad_weight, grad_bias = kernel(g.reshape(rows), x.reshape(rows), center, rstd, scale)
+    grad_x, grad_weight, grad_bias = kernel(g.reshape(rows), x.reshape(rows), mean, rstd, scale)
     return grad_x.reshape(x.shape), grad_weight.reshape(normalized_shape), grad_bias.reshape(normalized_shape)
 
 
@@ -85,7 +85,7 @@ def _composed_backward(g, x, weight, normalized_shape, eps):
     first = tuple(range(len(shape) - len(normalized_shape)))
 
     def average(z):
-        return expand_to(mean(z, last, keepdim=True), shape)
+        return expand_to(reductions.mean(z, last, keepdim=True), shape)
 
     deviation = sub(x, average(x))
     rstd = inverse(root(add(average(mul(deviation, deviation)), eps)))
@@ -94,4 +94,4 @@ def _composed_backward(g, x, weight, normalized_shape, eps):
     grad_x = mul(sub(sub(inner, average(inner)), mul(normalized, average(mul(inner, normalized)))), rstd)
     if not first:
         return grad_x, mul(g, normalized), g
-    return grad_x, sum_over_dims(mul(g, normalized), first), sum_over_dims(g, first)
+    return grad_x, reductions.sum(mul(g, normalized), first), reductions.sum(g, first)

@@ -11,11 +11,12 @@ from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.ops import elementary, powers
 from tinyrnn.ops.arithmetic import mul
-from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.casting import array, cast, quiet
 from tinyrnn.ops.extremes import amax, amin
-from tinyrnn.ops.reductions import axes_of, floating, inverse, spread, wide_enough
+from tinyrnn.ops.reductions import axes_of, inverse, require_float, spread, wide_enough
 
 
+@quiet
 def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
     """The p-norm ``sum(abs(x)**p) ** (1/p)`` over `dim`, of the flattened tensor by default.
 
@@ -28,7 +29,7 @@ def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
         raise TypeError(f'norm(): p={p!r} is not supported; expected a number or "fro"')
     if dtype is not None:
         input = cast(input, dtypes.as_dtype(dtype).numpy)
-    data = floating(input, "norm")
+    data = require_float(input, "norm")
     if math.isinf(p):
         return (amax if p > 0 else amin)(elementary.abs(input), () if dim is None else dim, keepdim)
     axes = axes_of(dim, data.ndim)
@@ -40,8 +41,7 @@ def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
     elif p == 0:
         y = (wide != 0).sum(**options)
     else:
-        with np.errstate(divide="ignore"):
-            y = (np.abs(wide) ** p).sum(**options) ** (1 / p)
+        y = (np.abs(wide) ** p).sum(**options) ** (1 / p)
     y = as_array(y).astype(data.dtype, copy=False)
     return record(norm_backward, (input,), y, (input, y, p, axes))
 

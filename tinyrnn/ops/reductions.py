@@ -2,22 +2,40 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
 import numpy as np
 
 from tinyrnn import dtypes
-from tinyrnn.engine.base import TensorBase, as_array, wrap
+from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.ops import arithmetic, elementary
 from tinyrnn.ops.arithmetic import mul, sub
-from tinyrnn.ops.casting import array, cast
-from tinyrnn.ops.shaping import reshape
+from tinyrnn.ops.casting import array, cast, quiet, without_gradient
+from tinyrnn.ops.shaping import at_least_1d, reshape
 from tinyrnn.ops.slicing import wrap_dim
 from tinyrnn.ops.views import record_view
 
+_NUMPY_NAMES = (("axis", "dim"), ("keepdims", "keepdim"))
+
 # ---- dimensions ----------------------------------------------------------------------------------------------------
+
+
+def numpy_names(op):
+    """Let an op take NumPy's names `axis` and `keepdims` for `dim` and `keepdim`, as PyTorch's do."""
+
+    @functools.wraps(op)
+    def call(*args, **kwargs):
+        for name, meant in _NUMPY_NAMES if kwargs else ():
+            if name in kwargs:
+                if meant in kwargs:
+                    raise TypeError(f"{op.__name__}() got both {meant!r} and {name!r}, which mean the same")
+                kwargs[meant] = kwargs.pop(name)
+        return op(*args, **kwargs)
+
+    return call
 
 
 def axes_of(dim, ndim):
@@ -48,17 +66,7 @@ def wide_enough(data):
     return data.astype(np.float32) if data.dtype == np.float16 else data
 
 
-def without_gradient(result, input):
-    """A result that has no gradient, as a tensor if `input` is one."""
-    return wrap(as_array(result)) if isinstance(input, TensorBase) else as_array(result)
-
-
-def at_least_1d(data):
-    """At least one dimension, for NumPy functions that want an axis."""
-    return data if data.ndim else data.reshape(1)
-
-
-def floating(x, name):
+def require_float(x, name):
     data = array(x)
     if data.dtype.kind != "f":
         raise RuntimeError(f"{name}(): expected a floating-point tensor, got {dtypes.of_array(data)}; convert it with .float()")
@@ -68,19 +76,18 @@ def floating(x, name):
 # ---- sums ----------------------------------------------------------------------------------------------------------
 
 
-def sum(input, dim=None, keepdim=False, *, dtype=None, axis=None, keepdims=None):
-    """The sum over the dimensions `dim` (all of them by default); of integers and booleans in int64.
-
-    `axis` and `keepdims` are NumPy's names for `dim` and `keepdim`.
-    """
+@numpy_names
+def sum(input, dim=None, keepdim=False, *, dtype=None):
+    """The sum over the dimensions `dim` (all of them by default); of integers and booleans in int64."""
     integral = array(input).dtype.kind in "biu"
     if dtype is not None or integral:
         input = cast(input, np.dtype(np.int64) if dtype is None else dtypes.as_dtype(dtype).numpy)
     shape = array(input).shape
-    axes = axes_of(dim if axis is None else axis, len(shape))
-    return sum_over(input, axes, reduced_shape(shape, axes, keepdim if keepdims is None else keepdims))
+    axes = axes_of(dim, len(shape))
+    return sum_over(input, axes, reduced_shape(shape, axes, keepdim))
 
 
+@quiet
 def sum_over(x, axes, shape):
     """`x` summed over `axes`, as an array of `shape`; the adjoint of `spread`."""
     data = array(x)
@@ -104,6 +111,7 @@ def spread_backward(node, g, shape, axes):
     return sum_over(g, axes, shape)
 
 
+@numpy_names
 def mean(input, dim=None, keepdim=False, *, dtype=None):
     """The mean over the dimensions `dim` (all of them by default); NaN if there are no elements.
 
@@ -124,9 +132,9 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     return record(mean_backward, (input,), _mean(data, axes, keepdim), (data.shape, axes))
 
 
+@quiet
 def _mean(data, axes, keepdim):
-    with np.errstate(all="ignore"):
-        total = wide_enough(data).sum(axis=axes, keepdims=bool(keepdim)) / count_along(data.shape, axes)
+    total = wide_enough(data).sum(axis=axes, keepdims=bool(keepdim)) / count_along(data.shape, axes)
     return as_array(total).astype(data.dtype, copy=False)
 
 
@@ -134,6 +142,7 @@ def mean_backward(node, g, shape, axes):
     return spread(arithmetic.div(g, count_along(shape, axes) or 1), shape, axes)
 
 
+@numpy_names
 def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The variance over `dim`: the sum of squared deviations divided by ``n - correction``.
 
@@ -143,13 +152,14 @@ def var(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     return _var("var", input, dim, unbiased, keepdim, correction)
 
 
+@numpy_names
 def std(input, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """The standard deviation: the square root of `var`. Its gradient is 0 where it is 0."""
     return root(_var("std", input, dim, unbiased, keepdim, correction))
 
 
 def _var(name, input, dim, unbiased, keepdim, correction):
-    data = floating(input, name)
+    data = require_float(input, name)
     if isinstance(dim, bool):
         dim, unbiased = None, dim
     if unbiased is not None:
@@ -165,8 +175,8 @@ def _var(name, input, dim, unbiased, keepdim, correction):
             stacklevel=3,
         )
     wide = wide_enough(data)
-    deviation = wide - _mean(wide, axes, True)
     with np.errstate(all="ignore"):
+        deviation = wide - _mean(wide, axes, True)
         y = as_array((deviation * deviation).sum(axis=axes, keepdims=bool(keepdim)) / max(freedom, 0))
     return record(var_backward, (input,), y.astype(data.dtype, copy=False), (input, axes, freedom))
 
@@ -177,6 +187,7 @@ def var_backward(node, g, x, axes, freedom):
     return mul(spread(mul(g, 2 / freedom if freedom else math.inf), shape, axes), deviation)
 
 
+@quiet
 def root(x):
     """The square root, with gradient 0 (instead of infinity) at 0."""
     y = as_array(np.sqrt(array(x)))
@@ -187,6 +198,7 @@ def root_backward(node, g, y):
     return mul(mul(g, 0.5), inverse(y))
 
 
+@quiet
 def inverse(x):
     """``1 / x``, and 0 where x is 0, which makes 0 the gradient there as well."""
     data = array(x)
@@ -198,6 +210,7 @@ def inverse_backward(node, g, y):
     return arithmetic.neg(mul(g, mul(y, y)))
 
 
+@numpy_names
 def logsumexp(input, dim, keepdim=False):
     """``log(sum(exp(input)))`` over `dim`, without overflow; -inf if there are no elements."""
     if array(input).dtype.kind != "f":
@@ -218,6 +231,7 @@ def logsumexp_backward(node, g, x, y, axes):
     return mul(spread(g, shape, axes), elementary.exp(sub(x, spread(y, shape, axes))))
 
 
+@numpy_names
 def cumsum(input, dim, *, dtype=None):
     """The running sums along `dim`; of integers and booleans in int64."""
     if dtype is not None or array(input).dtype.kind in "biu":
@@ -225,6 +239,7 @@ def cumsum(input, dim, *, dtype=None):
     return _running_sum(input, wrap_dim(dim, array(input).ndim), False)
 
 
+@quiet
 def _running_sum(x, axis, reverse):
     data = array(x)
     lines = at_least_1d(data)
@@ -242,6 +257,8 @@ def cumsum_backward(node, g, axis, reverse):
 # ---- products ------------------------------------------------------------------------------------------------------
 
 
+@numpy_names
+@quiet
 def prod(input, dim=None, keepdim=False, *, dtype=None):
     """The product over `dim` (one dimension; by default all of them). Zeros among the factors are no obstacle to gradients."""
     if dtype is not None or array(input).dtype.kind in "biu":
@@ -289,22 +306,32 @@ def shift_backward(node, g, axis, by):
 # ---- logic ---------------------------------------------------------------------------------------------------------
 
 
+@numpy_names
 def all(input, dim=None, keepdim=False):
-    """Whether all elements along `dim` (one or several dimensions; all by default) are non-zero. bool, uint8 for uint8."""
+    """Whether all elements along `dim` are non-zero: bool, of uint8 uint8.
+
+    `dim` is one or several dimensions, by default all; along () each element is on its own.
+    """
     return _logical("all", input, dim, keepdim)
 
 
+@numpy_names
 def any(input, dim=None, keepdim=False):
-    """Whether any element along `dim` (one or several dimensions; all by default) is non-zero. bool, uint8 for uint8."""
+    """Whether any element along `dim` is non-zero: bool, of uint8 uint8.
+
+    `dim` is one or several dimensions, by default all; along () each element is on its own.
+    """
     return _logical("any", input, dim, keepdim)
 
 
 def _logical(name, input, dim, keepdim):
     data = array(input)
-    found = as_array(getattr(data != 0, name)(axis=axes_of(dim, data.ndim), keepdims=bool(keepdim)))
+    axes = () if isinstance(dim, (tuple, list)) and not dim else axes_of(dim, data.ndim)  # of no dimensions: as in PyTorch
+    found = as_array(getattr(data != 0, name)(axis=axes, keepdims=bool(keepdim)))
     return without_gradient(found.astype(np.uint8) if data.dtype == np.uint8 else found, input)
 
 
+@numpy_names
 def count_nonzero(input, dim=None):
     """How many elements along `dim` (one or several dimensions; all by default) are not zero: int64."""
     data = array(input)

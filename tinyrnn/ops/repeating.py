@@ -44,10 +44,17 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
     """Each slice along `dim` (each element of the flat tensor without `dim`) `repeats` times in a row.
 
     `repeats` is an int, or a tensor with one count per slice. With a tensor of counts alone, the result is the numbers
-    of the slices, each as often as its count says.
+    of the slices, each as often as its count says. `output_size` is the size to expect along `dim`.
+
+    Raises
+    ------
+    RuntimeError
+        If the counts are negative, are not one per slice, or do not add up to `output_size`.
     """
     if repeats is None:
-        return wrap(np.repeat(np.arange(array(input).size), array(input)))
+        counts = array(input)
+        _check_counts(counts, counts.size, output_size)
+        return wrap(np.repeat(np.arange(counts.size), counts))
     if dim is None:
         input, dim = flatten(input), 0
     size = array(input).shape[wrap_dim(dim, array(input).ndim)]
@@ -57,6 +64,13 @@ def repeat_interleave(input, repeats=None, dim=None, *, output_size=None):
             f"repeats must have the same size as input along dim, but got repeats.size(0) = {counts.size} and "
             f"input.size({dim}) = {size}"
         )
+    _check_counts(counts, size, output_size)
+    return index_select(input, dim, np.repeat(np.arange(size), counts))
+
+
+def _check_counts(counts, size, output_size):
     if counts.size and counts.min() < 0:
         raise RuntimeError(f"repeats can not be negative, got {int(counts.min())}")
-    return index_select(input, dim, np.repeat(np.arange(size), counts))
+    total = int(counts.sum()) * (size if counts.size == 1 and size != 1 else 1)
+    if output_size is not None and output_size != total:
+        raise RuntimeError(f"repeat_interleave: Invalid output_size, expected {total} but got {output_size}")

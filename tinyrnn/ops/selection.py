@@ -10,7 +10,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase, as_array, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, has_shape, of_dtype, operands
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.casting import array, convert_number, quiet, without_gradient
 from tinyrnn.ops.masking import nonzero
 
 
@@ -28,15 +28,25 @@ def step_backward(node, g):
 
 def zeros_like(g):
     """Zeros of the shape and dtype of a tensor or array, as what it is."""
-    zeros = np.zeros_like(array(g))
-    return wrap(zeros) if isinstance(g, TensorBase) else zeros
+    return without_gradient(np.zeros_like(array(g)), g)
 
 
+@quiet
 def weighted(g, weight, x):
     """The gradient `g` times the array `weight`, piecewise constant in `x`; where `weight` is 0, so is the result."""
     if isinstance(g, TensorBase):
         return g * step(x, weight.astype(g.array.dtype))
     return as_array(np.where(weight != 0, g * weight.astype(g.dtype), 0))
+
+
+def keep_where(mask, x):
+    """`x` where the array `mask` is True, else 0."""
+    data = array(x)
+    return record(keep_where_backward, (x,), np.where(mask, data, data.dtype.type(0)), (mask,))
+
+
+def keep_where_backward(node, g, mask):
+    return keep_where(mask, g)
 
 
 def _align(*values):
@@ -70,13 +80,18 @@ def where(condition, input=None, other=None):
             f"compare it first, e.g. condition != 0"
         )
     dtype = dtypes.result_type(input, other).numpy
-    a, b = of_dtype(input, dtype), of_dtype(other, dtype)
+    a, b = [convert_number(x, dtype) if _is_whole(x, dtype) else of_dtype(x, dtype) for x in (input, other)]
     shape = functools.reduce(broadcast_shape, [array(x).shape for x in (mask, a, b) if has_shape(array(x))])
     a, b = [expand_to(x, shape) if has_shape(array(x)) else x for x in (a, b)]
     chosen = as_array(np.where(mask, array(a), array(b))).astype(dtype, copy=False)
     if isinstance(condition, TensorBase) and not (isinstance(a, TensorBase) or isinstance(b, TensorBase)):
         return wrap(chosen)
     return record(where_backward, (a, b), chosen, (condition,))
+
+
+def _is_whole(x, dtype):
+    """Whether `x` is a number that goes into an array of bools or integers."""
+    return dtype.kind != "f" and not has_shape(array(x))
 
 
 def where_backward(node, g, condition):

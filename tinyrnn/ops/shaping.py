@@ -115,6 +115,11 @@ def view_as(input, other):
     return view(input, array(other).shape)
 
 
+def at_least_1d(x):
+    """`x`, a 0-d one with one dimension."""
+    return reshape(x, (1,)) if array(x).ndim == 0 else x
+
+
 def reshape_as(input, other):
     """`input` reshaped to the shape of `other`."""
     return reshape(input, array(other).shape)

@@ -12,10 +12,13 @@ from tinyrnn.ops import elementary
 from tinyrnn.ops.arithmetic import mul, sub
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
 from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.reductions import numpy_names, require_float
 from tinyrnn.ops.reductions import sum as sum_along
+from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.slicing import wrap_dim
 
 
+@numpy_names
 def softmax(input, dim, dtype=None):
     """``exp(input) / sum(exp(input))`` along `dim`, computed after a cast to `dtype` if one is given.
 
@@ -40,6 +43,7 @@ def softmax_backward(node, g, y, axis):
     return _along(backend(g).softmax_backward, g, y, axis)
 
 
+@numpy_names
 def log_softmax(input, dim, dtype=None):
     """``log(softmax(input, dim))``, without the underflow of taking the logarithm afterwards.
 
@@ -65,10 +69,9 @@ def log_softmax_backward(node, g, y, axis):
 def _prepare(name, input, dim, dtype):
     if dtype is not None:
         input = cast(input, dtypes.as_dtype(dtype).numpy)
-    x = array(input)
-    if x.dtype.kind != "f":
-        found = dtypes.of_array(x)
-        raise RuntimeError(f"{name}(): expected a floating-point tensor, got {found}; convert it with .float()")
+    x = require_float(input, name)
+    if dim is None:
+        raise TypeError(f"{name}(): dim is None, expected the dimension to normalize over; pass dim=-1 for the last")
     return input, wrap_dim(dim, x.ndim)
 
 
@@ -109,13 +112,3 @@ def masked_softmax(scores, mask, dim=-1):
 
 def masked_softmax_backward(node, g, y, mask, axis):
     return softmax_backward(node, keep_where(mask, g), y, axis)
-
-
-def keep_where(mask, x):
-    """`x` where the array `mask` is True, else 0."""
-    data = array(x)
-    return record(keep_where_backward, (x,), np.where(mask, data, data.dtype.type(0)), (mask,))
-
-
-def keep_where_backward(node, g, mask):
-    return keep_where(mask, g)

@@ -6,9 +6,9 @@ from collections import namedtuple
 
 import numpy as np
 
-from tinyrnn.engine.base import TensorBase, wrap
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.casting import array, without_gradient
 from tinyrnn.ops.gathering import gather
+from tinyrnn.ops.reductions import numpy_names
 from tinyrnn.ops.slicing import wrap_dim
 
 sort_result = namedtuple("sort", ["values", "indices"])  # type: ignore[name-match]  # PyTorch's name
@@ -25,10 +25,7 @@ def _order(x, dim, descending):
     return np.ascontiguousarray(x.shape[dim] - 1 - np.flip(backwards, dim)).astype(np.int64, copy=False)
 
 
-def _indices(input, indices):
-    return wrap(indices) if isinstance(input, TensorBase) else indices
-
-
+@numpy_names
 def sort(input, dim=-1, descending=False, stable=False):
     """The elements in order along `dim`, and where they came from.
 
@@ -41,13 +38,14 @@ def sort(input, dim=-1, descending=False, stable=False):
     x = array(input)
     dim = wrap_dim(dim, x.ndim)
     indices = _order(x, dim, descending)
-    return sort_result(gather(input, dim, indices), _indices(input, indices))
+    return sort_result(gather(input, dim, indices), without_gradient(indices, input))
 
 
+@numpy_names
 def argsort(input, dim=-1, descending=False, stable=False):
     """The indices that would put the elements in order along `dim`; equal elements keep their order."""
     x = array(input)
-    return _indices(input, _order(x, wrap_dim(dim, x.ndim), descending))
+    return without_gradient(_order(x, wrap_dim(dim, x.ndim), descending), input)
 
 
 def topk(input, k, dim=-1, largest=True, sorted=True):
@@ -73,4 +71,4 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     indices = order[(slice(None),) * dim + (slice(0, k),)].copy() if x.ndim else order[...]
     if x.ndim == 0 and k == 0:
         indices = np.zeros_like(order, shape=(0,))
-    return topk_result(gather(input, dim, indices), _indices(input, indices))
+    return topk_result(gather(input, dim, indices), without_gradient(indices, input))

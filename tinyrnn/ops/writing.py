@@ -14,7 +14,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase, version_of, wrap
 from tinyrnn.engine.modes import recording
 from tinyrnn.engine.tape import adopt, record, requires_grad
-from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.casting import array, cast, convert_number
 from tinyrnn.ops.indexing import parse, put
 from tinyrnn.ops.shaping import expand
 from tinyrnn.ops.slicing import window
@@ -167,7 +167,7 @@ def _values(tensor, value, shape):
     if not hasattr(array(value), "shape"):
         if not isinstance(value, (bool, int, float)):
             raise TypeError(f"can't assign a {type(value).__name__} to a tensor; convert it with tinyrnn.tensor(...)")
-        return np.asarray(value).astype(dtype)
+        return convert_number(value, dtype)
     extra = array(value).ndim - len(shape)
     if extra > 0 and array(value).shape[:extra] == (1,) * extra:
         value = window(value, (0,) * extra)
@@ -249,7 +249,19 @@ sub_ = subtract_ = _in_place("sub", keeps_old=False)
 mul_ = multiply_ = _in_place("mul", keeps_old=None)
 div_ = divide_ = true_divide_ = _in_place("div", keeps_old=None)
 pow_ = _in_place("pow")
+floor_divide_ = _in_place("floor_divide", keeps_old=False)
+remainder_ = _in_place("remainder", keeps_old=None)
 neg_ = negative_ = _in_place("neg", keeps_old=False)
+floor_ = _in_place("floor", keeps_old=False)
+ceil_ = _in_place("ceil", keeps_old=False)
+round_ = _in_place("round", keeps_old=False)
+trunc_ = _in_place("trunc", keeps_old=False)
+bitwise_and_ = _in_place("bitwise_and", keeps_old=False)
+bitwise_or_ = _in_place("bitwise_or", keeps_old=False)
+bitwise_xor_ = _in_place("bitwise_xor", keeps_old=False)
+logical_not_ = _in_place("logical_not", keeps_old=False)
+reciprocal_ = _in_place("reciprocal", keeps_old=False)
+rsqrt_ = _in_place("rsqrt", keeps_old=False)
 abs_ = absolute_ = _in_place("abs")
 exp_ = _in_place("exp", keeps_old=False)
 log_ = _in_place("log")
@@ -258,6 +270,8 @@ sigmoid_ = _in_place("sigmoid", keeps_old=False)
 tanh_ = _in_place("tanh", keeps_old=False)
 relu_ = _in_place("relu")
 clamp_ = clip_ = _in_place("clamp")
+clamp_min_ = _in_place("clamp_min")
+clamp_max_ = _in_place("clamp_max")
 masked_fill_ = _in_place("masked_fill", keeps_old=False)
 scatter_ = _in_place("scatter", keeps_old=False)
 scatter_add_ = _in_place("scatter_add", keeps_old=False)

@@ -12,7 +12,7 @@ from typing import Any
 from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import version_of, wrap
 from tinyrnn.grad_modes import enable_grad, no_grad
-from tinyrnn.nn.module import zero_gradients
+from tinyrnn.zero_grad import zero_gradients
 
 
 class Optimizer:

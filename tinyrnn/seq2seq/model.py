@@ -136,11 +136,13 @@ class Seq2Seq(Module):
         ValueError
             If something is missing, unknown or out of range.
         """
+        if not isinstance(data, dict):
+            raise ValueError(f"model: expected the object that to_json() wrote, got {str(data)[:60]}")
         options = dict(data)
         try:
             source, target = Codec.from_json(options.pop("source")), Codec.from_json(options.pop("target"))
             return cls(source, target, **options)
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, OverflowError) as error:
             raise ValueError(f"model: expected the entries that to_json() wrote, got another set ({error})") from error
 
 

@@ -30,7 +30,7 @@ class Callback:
         """The weights were changed once."""
 
     def on_epoch_end(self, trainer: Trainer) -> None:
-        """An epoch is over or was cut short; validation follows."""
+        """An epoch is over or was cut short; validation follows, unless training was interrupted or diverged."""
 
     def on_validation(self, trainer: Trainer) -> None:
         """The last entry of `trainer.history` is new."""
@@ -46,7 +46,7 @@ class ProgressBar(Callback):
 
     def on_epoch_start(self, trainer: Trainer) -> None:
         """Show an empty bar."""
-        if sys.stderr.isatty():
+        if sys.stderr is not None and sys.stderr.isatty():
             self._bar = tqdm(total=trainer.steps_per_epoch, desc=f"epoch {trainer.epoch}", unit="batch", leave=False)
 
     def on_step(self, trainer: Trainer) -> None:
@@ -72,17 +72,21 @@ class Summary(Callback):
         mark = "  best so far" if trainer.best is entry else ""
         print(
             f"epoch {entry['epoch']}  step {entry['step']}  {entry['seconds']:.0f} s  "
-            f"loss {entry['train_loss']:.3f}  dev loss {entry['dev_loss']:.3f}  "
+            f"loss {_short(entry['train_loss'])}  dev loss {_short(entry['dev_loss'])}  "
             f"token errors {entry['dev_per']:.2f} %  wrong {entry['dev_wer']:.2f} %  "
             f"{entry['target_tokens_per_second']:.0f} tokens/s{mark}",
             flush=True,
         )
 
 
+def _short(loss: float) -> str:
+    return f"{loss:.3f}" if loss < 1e6 else f"{loss:.3e}"
+
+
 class HistoryFile(Callback):
     """``history.jsonl``: the trainer's history, one JSON object a line, written anew after every entry.
 
-    The file of an earlier run stays until this one has something to tell.
+    The file of an earlier run stays as long as that run's model does: until this one has saved its own.
     """
 
     def __init__(self, directory: Path) -> None:
@@ -95,12 +99,15 @@ class HistoryFile(Callback):
 
     def on_end(self, trainer: Trainer) -> None:
         """Write the file once more, for the entry of an interrupted training."""
-        if trainer.history:
+        if trainer.saved is not None:
             self.on_validation(trainer)
 
 
 class LossPlot(Callback):
-    """``loss.png``: losses and error rates over the steps, drawn at the end; a note where matplotlib is missing."""
+    """``loss.png``: losses and error rates over the steps, drawn at the end; a note where matplotlib is missing.
+
+    The picture of an earlier run stays as long as that run's model does.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._path = directory / "loss.png"
@@ -113,15 +120,17 @@ class LossPlot(Callback):
     def on_end(self, trainer: Trainer) -> None:
         """Draw the picture, if there is a validation to show."""
         entries = [entry for entry in trainer.history if "dev_loss" in entry]
-        if not entries:
+        if not entries or trainer.saved is None:
             return
         try:
             from matplotlib.figure import Figure
         except ImportError:
-            print(
-                f"tinyrnn: note: {self._path} is not drawn because matplotlib is missing: pip install 'tinyrnn[plot]'",
-                file=sys.stderr,
-            )
+            self._path.unlink(missing_ok=True)  # beside this run's history, that of an earlier run would mislead
+            if sys.stderr is not None:
+                print(
+                    f"tinyrnn: note: {self._path} is not drawn because matplotlib is missing: pip install 'tinyrnn[plot]'",
+                    file=sys.stderr,
+                )
             return
         write_atomically(self._path, _draw(self._losses, entries, Figure(figsize=(8, 4), layout="constrained")))
 

@@ -1,7 +1,8 @@
 """Models on disk: ``model.safetensors`` and ``config.json``, written so that a good pair is never lost.
 
 The weights carry a copy of ``config.json`` in their header, so that replacing one file is the whole commit: whatever
-happens while a run saves a better checkpoint, the directory holds the old model or the new one.
+happens while a run saves a better checkpoint, the directory holds the old model or the new one. Only where a model of other
+sizes or vocabularies is replaced, a crash between the two files leaves the old config beside the new weights; loading says so.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from tinyrnn.seq2seq.model import Seq2Seq
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 FORMAT: Final = "tinyrnn-seq2seq-1"
+
+_KINDS: Final = ("F16", "F32", "F64")
 
 
 class CheckpointError(ValueError):
@@ -116,7 +119,8 @@ def load_checkpoint(directory: str | os.PathLike[str]) -> tuple[Seq2Seq, dict[st
     Raises
     ------
     CheckpointError
-        If a file is missing, cut off, not what its name says, or of another model than the other file.
+        If a file is missing, cut off, not what its name says, or of another model than the other file, or if a
+        weight is no finite floating-point number.
     """
     path = Path(directory)
     if not path.is_dir():
@@ -149,7 +153,7 @@ def _read_config(path: Path) -> bytes:
 def _parse_config(text: str | bytes, path: Path) -> dict[str, Any]:
     try:
         data = json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(
             f"{path}: expected JSON, got something else ({error}); the file is damaged, restore it"
         ) from error
@@ -166,7 +170,13 @@ def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], str]:
     try:
         with safe_open(path, framework="np") as file:
             text = (file.metadata() or {}).get("config")
-            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
+            kinds = {name: file.get_slice(name).get_dtype() for name in file.keys()}  # noqa: SIM118 (not a dict)
+            for name, kind in kinds.items():
+                if kind not in _KINDS:
+                    raise CheckpointError(
+                        f"{path}: expected for {name} one of the types {', '.join(_KINDS)}, got {kind}; restore the file"
+                    )
+            weights = {name: file.get_tensor(name) for name in kinds}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path}: expected a whole safetensors file, got one cut off or damaged ({error}); restore it"
@@ -193,6 +203,11 @@ def _check_weights(model: Seq2Seq, weights: dict[str, np.ndarray], path: Path) -
             raise CheckpointError(
                 f"{path}: expected for {name} {_shape(expected, name)}, got {_shape(got, name)}; "
                 "the weights are of another model"
+            )
+    for name, array in weights.items():
+        if not np.isfinite(array).all():
+            raise CheckpointError(
+                f"{path}: expected for {name} finite numbers, got nan or infinity; restore the file or train again"
             )
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
+
+GREATEST_SEED: Final = 2**64 - 1
 
 # The rate stays for the first third of the budget, then falls in a line that would meet zero at its end.
 _FALL, _FLOOR = 1.5, 0.02
@@ -27,8 +29,8 @@ class TrainingConfig:
     clip : float
         Gradients with a larger norm are scaled down to it.
     seed : int
-        Seed of shuffling and dropout. The same seed gives the same numbers as long as the schedule goes by `epochs`;
-        one that goes by `minutes` depends on the speed of the machine.
+        Seed of shuffling and dropout, at most 2**64 - 1. The same seed gives the same numbers as long as the schedule
+        goes by `epochs`; one that goes by `minutes` depends on the speed of the machine.
 
     Raises
     ------
@@ -50,6 +52,8 @@ class TrainingConfig:
             value = getattr(self, name)
             if value is not None and (not isinstance(value, int) or value < least):
                 raise ValueError(f"{name}: expected a whole number of at least {least}, got {value!r}")
+        if self.seed > GREATEST_SEED:
+            raise ValueError(f"seed: expected at most {GREATEST_SEED}, got {self.seed}; choose a smaller one")
         for name in ("minutes", "lr", "clip"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:

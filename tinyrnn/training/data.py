@@ -57,9 +57,6 @@ class EncodedPairs:
         self._targets = [[START, *model.target.encode(target), END] for _, target in pairs]
         self.lengths = np.array([len(source) for source in self._sources], dtype=np.int64)
 
-    def __len__(self) -> int:
-        return len(self._sources)
-
     def batch(self, indices: npt.NDArray[np.int64]) -> Batch:
         """Make the batch of these pairs."""
         source, lengths = pad([self._sources[i] for i in indices], PADDING)

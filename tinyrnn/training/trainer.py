@@ -105,7 +105,7 @@ class Trainer:
         return self._meter.all_tokens / max(self._meter.seconds, 1e-9)
 
     def fit(self) -> list[dict[str, Any]]:
-        """Train until the budget is used up.
+        """Train until the budget is used up, for one step at least.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class Trainer:
         self._started = perf_counter()
         self._tell("on_start")
         try:
-            while self._progress() < 1:
+            while self.step == 0 or self._progress() < 1:
                 self._train_epoch(rng)
                 self._validate()
         except KeyboardInterrupt:
@@ -215,6 +215,9 @@ class Trainer:
             self.history.append(self._entry({}))
             if self.best is None and self.out_dir is not None and not holds_model(self.out_dir):
                 self._save(self.history[-1])
+        elif self.best is not self.saved and self.best is not None:
+            # The interruption came while the best model was being saved: save it whole.
+            self._save(self.best)
 
     def _tell(self, event: str) -> None:
         for callback in self.callbacks:

@@ -5,13 +5,15 @@ Small contiguous float arrays are computed here, because for them NumPy's ufunc 
 everything else goes to the reference, which is NumPy and vectorised.
 """
 
-from libc.math cimport exp, tanh
+from libc.math cimport tanh
 cimport numpy as cnp
 
 from tinyrnn.kernels import reference
+from tinyrnn.kernels.cpu.plain cimport is_plain
 
 cdef extern from "vector_math.h" nogil:
     void tinyrnn_tanh_array(const float* x, float* y, Py_ssize_t n)
+    double tinyrnn_sigmoid(double x)
     void tinyrnn_sigmoid_array(const float* x, float* y, Py_ssize_t n)
 
 cnp.import_array()
@@ -27,14 +29,6 @@ cdef enum:
 cdef Py_ssize_t SMALL = 1024
 cdef Py_ssize_t SMALL_TANH = 2048  # NumPy's own float32 tanh is vectorised too
 cdef Py_ssize_t SMALL_DOUBLE = 32  # the double functions of libm are not
-
-
-cdef inline bint is_plain(object x) noexcept:
-    """An exact, contiguous, native float32 or float64 NumPy array."""
-    if not cnp.PyArray_CheckExact(x):
-        return False
-    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
-    return (kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x)
 
 
 cdef inline bint is_float(object x) noexcept:
@@ -77,7 +71,7 @@ cdef inline void compute(int operation, real* a, real* b, real* out, Py_ssize_t 
         if real is float:
             tinyrnn_sigmoid_array(a, out, n)
         else:
-            for i in range(n): out[i] = 1 / (1 + exp(-a[i]))
+            for i in range(n): out[i] = tinyrnn_sigmoid(a[i])
     elif operation == TANH_BACKWARD:
         for i in range(n): out[i] = a[i] * (1 - b[i] * b[i])
     elif operation == SIGMOID_BACKWARD:

@@ -9,6 +9,7 @@ cimport numpy as cnp
 import numpy as np
 
 from tinyrnn.kernels import reference
+from tinyrnn.kernels.cpu.plain cimport data, is_plain
 
 cnp.import_array()
 
@@ -18,14 +19,6 @@ ctypedef fused real:
 
 cdef enum:
     LANES = 8  # independent partial sums, so that the compiler can add in vectors
-
-
-cdef bint is_plain(object x):
-    """An exact, contiguous, native float32 or float64 NumPy array."""
-    if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x)):
-        return False
-    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
-    return kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE
 
 
 cdef bint are_plain(object grad, tuple written):
@@ -42,10 +35,6 @@ cdef bint are_plain(object grad, tuple written):
         if not cnp.PyArray_SAMESHAPE(<cnp.ndarray>each, <cnp.ndarray>grad):
             return False
     return True
-
-
-cdef inline void* data(object x):
-    return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
 
 
 cdef inline real root(real x) noexcept nogil:

@@ -11,12 +11,6 @@
 
 #include "vector_math.h"
 
-static inline __attribute__((always_inline)) double tinyrnn_sigmoid(double x) {
-    double e = exp(-fabs(x)); /* never overflows */
-    double y = 1 / (1 + e);
-    return x < 0 ? e * y : y;
-}
-
 #define REAL float
 #define NAME(name) tinyrnn_##name##_float
 #define TANH tinyrnn_tanhf

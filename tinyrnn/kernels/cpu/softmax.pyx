@@ -9,6 +9,7 @@ from libc.math cimport INFINITY, exp, expf, log
 cimport numpy as cnp
 
 from tinyrnn.kernels import reference
+from tinyrnn.kernels.cpu.plain cimport data, is_plain
 
 cnp.import_array()
 
@@ -17,14 +18,6 @@ ctypedef fused real:
     double
 
 ctypedef void (*row_kernel)(void* a, void* b, void* out, Py_ssize_t rows, Py_ssize_t size) noexcept nogil
-
-
-cdef bint is_plain(object x):
-    """An exact, contiguous, native float32 or float64 NumPy array."""
-    if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x)):
-        return False
-    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
-    return kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE
 
 
 cdef bint are_rows(object x, object other, object axis):
@@ -179,10 +172,6 @@ cdef bint are_targets(object x, object target, object weight):
 
 cdef Options options_of(cnp.ndarray x, object ignore_index, object label_smoothing):
     return Options(cnp.PyArray_DIM(x, 0), cnp.PyArray_DIM(x, 1), ignore_index, label_smoothing)
-
-
-cdef inline void* data(object x):
-    return NULL if x is None else cnp.PyArray_DATA(<cnp.ndarray>x)
 
 
 cdef void losses_of_rows(real* y, cnp.int64_t* target, real* weight, real* losses, Options options) noexcept nogil:

@@ -2,10 +2,11 @@
 
    exp: x = n ln 2 + r with |r| <= ln(2)/2, e^r by the polynomial of Cephes' expf (S. Moshier), times 2^n in two steps so
    that neither overflow nor denormals need a branch. tanh: Cephes' tanhf polynomial near 0, else by exp. The comparisons
-   are written so that NaN goes through. */
+   are written so that NaN goes through. Beside them the sigmoid of a double, by the exp of libm. */
 #ifndef TINYRNN_VECTOR_MATH_H
 #define TINYRNN_VECTOR_MATH_H
 
+#include <math.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -62,6 +63,12 @@ static inline __attribute__((always_inline)) float tinyrnn_sigmoidf(float x) {
     float e = tinyrnn_expf(x < 0.0f ? x : -x); /* of -|x|: never overflows */
     float y = 1.0f / (1.0f + e);
     return x < 0.0f ? e * y : y;
+}
+
+static inline __attribute__((always_inline)) double tinyrnn_sigmoid(double x) {
+    double e = exp(-fabs(x)); /* never overflows */
+    double y = 1 / (1 + e);
+    return x < 0 ? e * y : y;
 }
 
 TINYRNN_CLONES static void tinyrnn_tanh_array(const float *x, float *y, intptr_t n) {
