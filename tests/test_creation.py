@@ -169,3 +169,13 @@ def test_legacy_constructor():
 def test_legacy_constructor_of_the_uncompiled_engine(run_python):
     done = run_python("import tinyrnn; print(tinyrnn.Tensor([1, 2]) * 2, (tinyrnn.Tensor(2, 3) + 1).shape)", TINYRNN_PURE="1")
     assert done.stdout.strip() == "tensor([2., 4.]) tinyrnn.Size([2, 3])", done.stderr
+
+
+def test_full_refuses_numbers_that_do_not_fit():
+    for make in (
+        lambda: tinyrnn.full((2,), 300, dtype=tinyrnn.uint8),
+        lambda: tinyrnn.full_like(tinyrnn.ones(2, dtype=tinyrnn.uint8), 300),
+    ):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            make()
+    assert tinyrnn.full_like(tinyrnn.zeros(1, dtype=tinyrnn.uint8), -1).tolist() == [255]

@@ -19,7 +19,7 @@ LAYERS = [
     {"_compiled", "_uncompiled"},
     {"kernels"},
     {"engine"},
-    {"dtypes", "devices", "size", "creation", "generator"},
+    {"dtypes", "devices", "size", "generator"},
     {"ops"},
     {"_tensor"},
     {"nn", "optim"},

@@ -12,6 +12,7 @@ from tinyrnn import dtypes
 from tinyrnn.devices import available
 from tinyrnn.dtypes import dtype as Dtype
 from tinyrnn.engine.base import TensorBase, wrap
+from tinyrnn.ops.casting import convert_number
 from tinyrnn.size import Size
 
 _NUMBERS = (bool, int, float)
@@ -276,7 +277,7 @@ def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, r
     check_device(device)
     value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value  # type: ignore[attr-defined]
     found = dtypes.result_type(value) if dtype is None else dtypes.as_dtype(dtype)
-    return new(np.full(shape_of("full", (size,)), value, found.numpy), requires_grad)
+    return new(np.full(shape_of("full", (size,)), convert_number(value, found.numpy)), requires_grad)
 
 
 def arange(
@@ -345,4 +346,5 @@ def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_gr
 def full_like(input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """One number in the shape, dtype and device of `input`."""
     value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value  # type: ignore[attr-defined]
-    return _like(np.full_like, input, dtype, device, requires_grad, value)
+    found = input.array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
+    return _like(np.full_like, input, dtype, device, requires_grad, convert_number(value, found))
