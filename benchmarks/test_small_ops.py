@@ -6,6 +6,9 @@ python benchmarks/test_small_ops.py         against PyTorch: microseconds per op
 
 from __future__ import annotations
 
+import contextlib
+import os
+import platform
 import random
 import statistics
 import time
@@ -56,11 +59,19 @@ def seconds(run):
     return time.perf_counter() - before
 
 
+def processor():
+    with contextlib.suppress(OSError), open("/proc/cpuinfo", encoding="utf-8") as lines:
+        names = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
+        return names[0] if names else platform.machine()
+    return platform.machine()
+
+
 def compare(pairs=400):
     """Print microseconds per op (forward and backward) on both sides, taken in pairs in random order."""
     import torch
 
-    print(f"tinyrnn {tinyrnn.__version__}, PyTorch {torch.__version__}, NumPy {np.__version__}")
+    versions = f"tinyrnn {tinyrnn.__version__}, PyTorch {torch.__version__}, NumPy {np.__version__}"
+    print(f"{versions}, Python {platform.python_version()}, {processor()}, {os.cpu_count()} cores")
     for size in SIZES:
         sides = {"tinyrnn": side(tinyrnn, size), "PyTorch": side(torch, size)}
         np.testing.assert_allclose(sides["tinyrnn"]().numpy(), sides["PyTorch"]().numpy(), rtol=1e-4)
