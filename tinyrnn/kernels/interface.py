@@ -23,7 +23,7 @@ class Kernels(Protocol):
     # ---- arithmetic ----
 
     def add_forward(self, a: Array, b: Array) -> Array:
-        """Elementwise a + b. `a` and `b`: any shape that NumPy broadcasts, any dtype; `b` may be a number."""
+        """Elementwise a + b. `a` and `b`: any shape that NumPy broadcasts, any dtype; one of them may be a number."""
 
     def sub_forward(self, a: Array, b: Array) -> Array:
         """Elementwise a - b; operands as for `add_forward`."""
