@@ -1,23 +1,39 @@
 """Builds the compiled parts; everything else about the package is in pyproject.toml.
 
 Extensions are every ``.pyx``, and every ``.py`` that has C types in a ``.pxd`` beside it. They are optional: without
-Cython or a C compiler the package installs as plain Python. Two variables change that:
+Cython or a C compiler the package installs as plain Python. Three variables change that:
 
 TINYRNN_REQUIRE_EXT=1   an extension that does not build is an error
 TINYRNN_NO_EXT=1        build none
+TINYRNN_SANITIZE=1      build them to run under AddressSanitizer and UndefinedBehaviorSanitizer
 """
 
 import hashlib
 import json
 import os
+import platform
+import re
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 ROOT = Path(__file__).resolve().parent
+NATIVE = Path("tinyrnn/kernels/cpu/native.pyx")  # the module that the C++ kernels are linked into
+CPP = Path("tinyrnn/kernels/cpu/cpp")
 REQUIRED = os.environ.get("TINYRNN_REQUIRE_EXT") == "1"
 LEFT_OUT = os.environ.get("TINYRNN_NO_EXT") == "1"
+SANITIZED = os.environ.get("TINYRNN_SANITIZE") == "1"
+
+COMPILE = ["-O3", "-g0", "-fno-math-errno"]
+LINK = ["-Wl,-x"] if sys.platform == "darwin" else ["-s"]  # without the names that only a debugger needs
+if SANITIZED:
+    LINK = ["-fsanitize=address,undefined"]
+    COMPILE = ["-O1", "-g", "-fno-math-errno", "-fno-omit-frame-pointer", *LINK]
+OPENMP = ["-fopenmp"]
 
 
 def sources():
@@ -32,18 +48,49 @@ def headers(source):
     return sorted(header.as_posix() for header in Path(source).parent.glob("*.h"))
 
 
+def module_name(source):
+    return ".".join(source.with_suffix("").parts)
+
+
 def extension(source):
     unix = os.name == "posix"
+    native = source == NATIVE
     return Extension(
-        ".".join(source.with_suffix("").parts),
-        [source.as_posix()],
-        include_dirs=[source.parent.as_posix()],
-        depends=headers(source),
+        module_name(source),
+        [source.as_posix(), *(file.as_posix() for file in sorted(CPP.glob("*.cpp")) if native)],
+        language="c++" if native else None,
+        include_dirs=[source.parent.as_posix(), CPP.as_posix()],
+        depends=headers(source) + (headers(CPP / "*") if native else []),
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=["-O3", "-g0", "-fno-math-errno"] if unix else [],
-        extra_link_args=["-s"] if unix else [],
+        extra_compile_args=COMPILE if unix else [],
+        extra_link_args=LINK if unix else [],
         optional=not REQUIRED,
     )
+
+
+def flags_for(source):
+    """What the compiler is told for one C++ file of kernels: each is for one instruction set."""
+    source = Path(source)
+    if source.parent.name != CPP.name:
+        return []
+    flags = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-trapping-math", "-fvisibility=hidden"]
+    level = re.fullmatch(r"x86_64_(v\d)", source.stem)
+    if level and platform.machine() in ("x86_64", "AMD64"):
+        flags += [f"-march=x86-64-{level[1]}"] + (["-mprefer-vector-width=512"] if level[1] == "v4" else [])
+    return flags
+
+
+def has_openmp(compiler):
+    """Whether the compiler has OpenMP, found by building a small library with it."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.cpp")
+        source.write_text("#include <omp.h>\nvoid probe() {\n#pragma omp parallel\n    omp_get_thread_num();\n}\n")
+        try:
+            objects = compiler.compile([str(source)], output_dir=folder, extra_postargs=OPENMP)
+            compiler.link_shared_object(objects, str(Path(folder, "probe.so")), extra_postargs=OPENMP, target_lang="c++")
+        except Exception:  # of distutils: the compiler or the linker said no
+            return False
+    return True
 
 
 def translate(extensions):
@@ -78,7 +125,7 @@ def fingerprints(extensions):
 class BuildExtensions(build_ext):
     def run(self):
         try:
-            made_from = fingerprints(self.extensions)
+            self.made_from = fingerprints(self.extensions)
             translate(self.extensions)
         except Exception as error:  # no Cython, no NumPy, or a Cython that does not take our sources
             if REQUIRED:
@@ -86,23 +133,69 @@ class BuildExtensions(build_ext):
             self.warn(f"tinyrnn is built without compiled extensions: {type(error).__name__}: {error}")
             self.extensions = []
             return
+        self.failed = set()
+        self.inplace_asked_for = self.inplace  # setuptools builds as if it were not, and copies
         super().run()
-        folders = [Path(self.build_lib), *([ROOT] if self.inplace else [])]
-        for folder in folders:
-            names = [name for name in made_from if (folder / self.get_ext_filename(name)).exists()]
-            built = {name: made_from[name] for name in names}
-            (folder / "tinyrnn" / "_build.json").write_text(json.dumps(built, indent=1))
+        self.note_what_was_built(Path(self.build_lib))
+        if self.inplace:
+            self.note_what_was_built(ROOT)
+
+    def note_what_was_built(self, folder):
+        file = folder / "tinyrnn" / "_build.json"
+        noted = json.loads(file.read_text()) if file.exists() else {}
+        noted |= {name: self.made_from[name] for name in self.made_from if name not in self.failed}
+        built = {name: files for name, files in noted.items() if (folder / self.get_ext_filename(name)).exists()}
+        file.write_text(json.dumps(built, indent=1))
 
     def build_extensions(self):
+        openmp = OPENMP if os.name == "posix" and has_openmp(self.compiler) else []
+        if not openmp:
+            self.warn("tinyrnn's kernels are built for one thread: this compiler has no OpenMP")
+        for each in self.extensions:
+            each.extra_link_args = [*each.extra_link_args, *(openmp if each.name == module_name(NATIVE) else [])]
+        self.compile_in_parallel(openmp)
+        self.extensions.sort(key=lambda each: -len(each.sources))  # what takes longest first
         self.parallel = self.parallel or os.cpu_count()
         super().build_extensions()
-        # Modules with a .pxd share C structures, so they come together or not at all.
-        names = [each.name for each in self.extensions]
-        shared = [name for name in names if (ROOT / name.replace(".", "/")).with_suffix(".pxd").exists()]
-        modules = [Path(self.build_lib, self.get_ext_filename(name)) for name in shared]
-        if not all(module.exists() for module in modules):
-            for module in modules:
-                module.unlink(missing_ok=True)
+        self.leave_out_what_is_incomplete()
+
+    def compile_in_parallel(self, openmp):
+        """Have the compiler work on the files of an extension side by side, each with its own flags."""
+        compile_file, compile_files = self.compiler._compile, self.compiler.compile
+
+        def compile_with_flags(obj, source, ext, cc_args, extra_postargs, pp_opts):
+            flags = flags_for(source)
+            compile_file(obj, source, ext, cc_args, [*extra_postargs, *flags, *(openmp if flags else [])], pp_opts)
+
+        def compile_side_by_side(sources, **options):
+            with ThreadPoolExecutor(os.cpu_count()) as pool:
+                objects = pool.map(lambda source: compile_files([source], **options), sources)
+                return [each for one in objects for each in one]
+
+        self.compiler._compile = compile_with_flags
+        self.compiler.compile = compile_side_by_side
+
+    def build_extension(self, ext):
+        try:
+            super().build_extension(ext)
+        except Exception:
+            self.failed.add(ext.name)
+            raise
+
+    def leave_out_what_is_incomplete(self):
+        """Modules with a .pxd share C structures, so they come together or not at all, and with them those that use them."""
+        definitions = {each.name: each.name.partition(".")[2].replace(".", "/") + ".pxd" for each in self.extensions}
+        shared = {name: file for name, file in definitions.items() if (ROOT / "tinyrnn" / file).exists()}
+        if not self.failed.isdisjoint(shared):
+            users = {name for name in definitions if not self.made_from[name].keys().isdisjoint(shared.values())}
+            self.failed |= shared.keys() | users
+        if not self.inplace_asked_for:  # in place, what an earlier build left stays, and is stale
+            for name in self.failed:
+                Path(self.build_lib, self.get_ext_filename(name)).unlink(missing_ok=True)
+
+    def copy_extensions_to_source(self):
+        self.extensions = [each for each in self.extensions if each.name not in self.failed]
+        super().copy_extensions_to_source()
 
 
 setup(

@@ -11,7 +11,7 @@ from math import e, inf, nan, pi
 
 from tinyrnn import _compiled  # noqa: F401, RUF100  (first: it decides whether what follows runs compiled)
 from tinyrnn._tensor import Tensor
-from tinyrnn.configuration import show_config
+from tinyrnn.configuration import get_num_threads, set_num_threads, show_config
 from tinyrnn.conversion import is_floating_point, is_tensor, numel
 from tinyrnn.creation import (
     tensor, as_tensor, asarray, from_numpy, from_dlpack, zeros, ones, empty, full, arange, linspace, eye,
@@ -97,7 +97,7 @@ __all__ = [
     # autograd/wengert.py
     "tape",
     # configuration.py
-    "show_config",
+    "show_config", "get_num_threads", "set_num_threads",
     # ops/arithmetic.py
     "add", "sub", "rsub", "neg", "positive", "mul", "div", "floor_divide", "remainder", "lerp", "addcmul",
     "addcdiv", "subtract", "multiply", "divide", "true_divide", "negative",

@@ -8,15 +8,12 @@ TINYRNN_REQUIRE_EXT=1   an extension that is missing, or older than its source, 
 
 from __future__ import annotations
 
-import hashlib
 import importlib.machinery
-import json
 import os
 import sys
-from pathlib import Path
 
 PURE = os.environ.get("TINYRNN_PURE") == "1"
-PACKAGE = Path(__file__).resolve().parent
+PACKAGE = os.path.dirname(os.path.abspath(__file__))  # pathlib, hashlib and json load only for who asks for states
 
 
 class SourceFinder:
@@ -48,33 +45,43 @@ def running() -> dict[str, bool]:
     return {name: _is_extension(sys.modules[name].__file__) for name in names if name in sys.modules}
 
 
+def _package():
+    from pathlib import Path
+
+    return Path(PACKAGE)
+
+
 def _compiled_sources():
     """Every .pyx, and every .py with C types in a .pxd beside it."""
-    files = [file for file in PACKAGE.rglob("*.py*") if file.suffix in (".py", ".pyx")]
+    files = [file for file in _package().rglob("*.py*") if file.suffix in (".py", ".pyx")]
     return sorted(file for file in files if file.suffix == ".pyx" or file.with_suffix(".pxd").exists())
 
 
 def _module_name(source):
-    return ".".join(source.relative_to(PACKAGE.parent).with_suffix("").parts)
+    return ".".join(source.relative_to(_package().parent).with_suffix("").parts)
 
 
 def _state(source):
     if not any(source.with_suffix(suffix).exists() for suffix in importlib.machinery.EXTENSION_SUFFIXES):
         return "missing"
     made_from = _read_fingerprints().get(_module_name(source))
-    fresh = made_from and all(_fingerprint(PACKAGE / file) == digest for file, digest in made_from.items())
+    fresh = made_from and all(_fingerprint(_package() / file) == digest for file, digest in made_from.items())
     return "compiled" if fresh else "stale"
 
 
 def _read_fingerprints():
     """What setup.py noted when it built the extensions."""
+    import json
+
     try:
-        return json.loads((PACKAGE / "_build.json").read_text())
+        return json.loads((_package() / "_build.json").read_text())
     except FileNotFoundError:
         return {}
 
 
 def _fingerprint(file):
+    import hashlib
+
     return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import sys
 from collections.abc import Callable, Iterable
@@ -28,6 +27,8 @@ def missing(place: str, name: str, public: Iterable[str]) -> AttributeError:
     """The error for a `name` that `place` does not have; `public` are those that it has."""
     if name.startswith("_"):  # a protocol asks whether it is supported: nothing that a person would read
         return AttributeError(f"{place} has no attribute {name!r}")
+    import difflib  # slow to load, and seldom needed
+
     near = difflib.get_close_matches(name, public, n=3, cutoff=0.6)
     hint = f"; the nearest there is: {', '.join(near)}" if near else f"; dir({place}) lists what there is"
     return AttributeError(f"{place} has no {name!r} (it is a subset of PyTorch){hint}")

@@ -1,4 +1,4 @@
-"""The command line: ``tinyrnn train`` and ``tinyrnn predict``.
+"""The command line: ``tinyrnn train``, ``tinyrnn predict`` and ``tinyrnn bench``.
 
 Models and training are imported only after the options were understood, so that ``--help`` and mistyped options need not
 wait for them.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import shlex
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
@@ -73,8 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         options = _parser().parse_args(argv)
+        options.words = sys.argv[1:] if argv is None else list(argv)
         if options.command == "train" and argv is None:
             _set_threads(_recipe(options)["threads"])
+        if options.command == "bench" and argv is None:
+            _set_threads(options.threads)
         return _run(options)
     except KeyboardInterrupt as interrupt:
         _say(str(interrupt) or "interrupted")
@@ -88,8 +92,9 @@ def _run(options: argparse.Namespace) -> int:
 
     if hasattr(sys.stdout, "reconfigure"):
         sys.stdout.reconfigure(errors="backslashreplace")
+    code = 0
     try:
-        options.run(options)
+        code = options.run(options) or 0
         if sys.stdout is not None:
             sys.stdout.flush()
     except (UsageError, DataError, CheckpointError) as error:
@@ -104,7 +109,7 @@ def _run(options: argparse.Namespace) -> int:
         return _fail(1, f"{error.filename or 'output'}: {error.strerror or error}")
     except MemoryError:
         return _fail(1, "there is not enough memory; try a smaller --batch or --hidden")
-    return 0
+    return code
 
 
 def _say(sentence: str) -> None:
@@ -144,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     _add_train(commands)
     _add_predict(commands)
+    _add_bench(commands)
     return parser
 
 
@@ -203,6 +209,37 @@ def _add_predict(commands: Any) -> None:
     predict.set_defaults(run=_predict)
     predict.add_argument("directory", metavar="DIR", help="what 'tinyrnn train --out' wrote")
     predict.add_argument("texts", metavar="TEXT", nargs="*", help="a source; without any, the lines of stdin")
+
+
+def _add_bench(commands: Any) -> None:
+    from tinyrnn.bench import SUITES
+
+    bench = commands.add_parser(
+        "bench",
+        allow_abbrev=False,
+        help="measure the speed, beside PyTorch and ONNX Runtime where they are installed",
+        description="Measure the machine and this library, beside the peers that are installed: in one process, in pairs.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog="suites (all of them if none is named):\n"
+        + "\n".join(f"  {name:14} {text}" for name, text in SUITES.items())
+        + "\n\nexit code: 1 if a case failed or the two sides of one did not compute the same",
+    )
+    bench.set_defaults(run=_bench)
+    bench.add_argument("suites", metavar="SUITE", nargs="*", help="what to measure")
+    bench.add_argument("--filter", metavar="TEXT", default="", help="only cases whose names contain these words")
+    bench.add_argument("--list", action="store_true", help="print the names of the cases and stop")
+    bench.add_argument("--quick", action="store_true", help="a few rounds in place of many")
+    bench.add_argument("--threads", type=_whole(1, 1024), metavar="N", help="threads of every side (default: all cores)")
+    bench.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="what to measure on (default: cpu)")
+    bench.add_argument(
+        "--peers", metavar="NAMES", default="torch,onnxruntime", help="of torch,onnxruntime, or none (default: both)"
+    )
+    bench.add_argument("--json", metavar="FILE", help="write all samples there")
+    bench.add_argument("--report", metavar="FILE.md", help="write all tables there, as Markdown")
+    bench.add_argument("--plot", metavar="FILE.png", help="draw the ratios there (needs matplotlib)")
+    bench.add_argument("--compare", metavar="OLD.json", help="compare with an earlier --json, and flag what got slower")
+    bench.add_argument("--data", metavar="DIR", help="for g2p: a directory with train.tsv and dev.tsv")
+    bench.add_argument("--twin", metavar="FILE.py", help="for g2p: the same recipe in PyTorch, FILE.py DIR MINUTES")
 
 
 def _flag(name: str) -> str:
@@ -413,3 +450,19 @@ def _note_unknown(model: Seq2Seq, text: str, told: set[str]) -> None:
         told.update(unknown)
         named = ", ".join(map(repr, unknown))
         _say(f"note: the model never saw {named} (in {text!r}) and reads <unk>")
+
+
+# ---- bench ----
+
+
+def _bench(options: argparse.Namespace) -> int:
+    from dataclasses import fields
+
+    from tinyrnn.bench import BenchError
+    from tinyrnn.bench.command import Options, run
+
+    chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
+    try:
+        return run(chosen, shlex.join(["tinyrnn", *options.words]))
+    except BenchError as error:
+        raise UsageError(str(error)) from error

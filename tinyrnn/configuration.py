@@ -1,19 +1,49 @@
-"""What runs: `show_config()`."""
+"""What runs, and on how many threads: `show_config()`, `set_num_threads(n)`, `get_num_threads()`."""
 
 from __future__ import annotations
 
 import platform
-from importlib import metadata
 
 import numpy as np
 
 from tinyrnn import _compiled, dtypes
 
+try:
+    from tinyrnn.kernels.cpu import native
+except ImportError:  # not built, or TINYRNN_PURE=1
+    native = None
+
 _OPTIONAL = ("cupy", "matplotlib", "torch")
 
 
+def set_num_threads(number: int, /) -> None:
+    """Let the CPU kernels use up to `number` threads; results are the same bits for any number of them.
+
+    At the start it is TINYRNN_NUM_THREADS from the environment, else OMP_NUM_THREADS, else as many as this process may run on.
+    Kernels run on one thread whatever was set where there is only one to be had: without the compiled kernels or OpenMP, and
+    in a process that was forked after tinyrnn was imported (OpenMP's threads do not survive a fork; processes that
+    are spawned have theirs). `get_num_threads` says so.
+
+    Raises
+    ------
+    RuntimeError
+        If `number` is not an int from 1 to 1024.
+    """
+    if isinstance(number, bool) or not isinstance(number, int | np.integer):
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(number).__name__}")
+    if not 1 <= number <= 1024:
+        raise RuntimeError(f"set_num_threads expects a positive integer, at most 1024, but got {number}")
+    if native is not None:
+        native.set_num_threads(int(number))
+
+
+def get_num_threads() -> int:
+    """How many threads the CPU kernels use at most (see `set_num_threads`)."""
+    return 1 if native is None else native.get_num_threads()
+
+
 def show_config() -> str:
-    """Which engine, ops and kernels run compiled, versions, and the default dtype, as text.
+    """Which engine, ops and kernels run compiled and for which instruction set, threads, versions, the default dtype, as text.
 
     Examples
     --------
@@ -21,20 +51,16 @@ def show_config() -> str:
     """
     from tinyrnn import __version__
 
-    versions = [f"numpy {np.__version__}", f"python {platform.python_version()}"]
-    for name in _OPTIONAL:
-        try:
-            versions.append(f"{name} {metadata.version(name)}")
-        except metadata.PackageNotFoundError:
-            continue
     rows = {
         "tinyrnn": __version__,
         "engine": _state("tinyrnn.engine."),
         "ops": _state("tinyrnn.ops."),
         "CPU kernels": _state("tinyrnn.kernels.cpu."),
+        "instruction set": _instruction_set(),
+        "threads": _threads(),
         "GPU kernels": "none in this version",
         "default dtype": dtypes.get_default_dtype().name,
-        "versions": ", ".join(versions),
+        "versions": ", ".join(_versions()),
         "machine": f"{platform.machine()}, {platform.system()}",
     }
     width = max(map(len, rows))
@@ -49,3 +75,29 @@ def _state(prefix: str) -> str:
     if not compiled:
         return "uncompiled (plain Python and NumPy)"
     return f"compiled ({', '.join(compiled)})" + (f", uncompiled ({', '.join(plain)})" if plain else "")
+
+
+def _instruction_set() -> str:
+    if native is None:
+        return "NumPy's"
+    return f"{native.instruction_set()} (this processor runs {', '.join(native.available_instruction_sets())})"
+
+
+def _threads() -> str:
+    if native is None:
+        return "1 (no compiled kernels)"
+    if not native.has_openmp():
+        return "1 (built without OpenMP)"
+    return f"{native.get_num_threads()} (OpenMP{', a forked process' if native.is_forked() else ''})"
+
+
+def _versions() -> list[str]:
+    from importlib import metadata  # slow to load
+
+    versions = [f"numpy {np.__version__}", f"python {platform.python_version()}"]
+    for name in _OPTIONAL:
+        try:
+            versions.append(f"{name} {metadata.version(name)}")
+        except metadata.PackageNotFoundError:
+            continue
+    return versions

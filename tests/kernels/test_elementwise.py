@@ -7,23 +7,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernel_cases import assert_same_bits_on_any_number_of_threads, instruction_set, layouts  # noqa: F401
 from tinyrnn.kernels import cpu, reference
 
-PAIRS = ["add_forward", "sub_forward", "mul_forward", "div_forward", "tanh_backward", "sigmoid_backward"]
-SINGLES = ["tanh_forward", "sigmoid_forward"]
+PAIRS = [
+    "add_forward", "sub_forward", "mul_forward", "div_forward",
+    "tanh_backward", "sigmoid_backward", "relu_backward", "silu_backward",
+]  # fmt: skip
+SINGLES = ["exp_forward", "tanh_forward", "sigmoid_forward", "relu_forward", "silu_forward"]
 DTYPES = [np.float16, np.float32, np.float64]
 SIZES = [0, 1, 3, 31, 32, 33, 64, 65, 1024, 1025]
 
 
-def layouts(x):
-    """The same numbers, contiguous and not."""
-    yield x
-    yield np.repeat(x, 2)[::2]
-    yield x[::-1].copy()[::-1]
-
-
 def limit(dtype):
-    return {np.float16: 2e-3, np.float32: 5e-7, np.float64: 1e-15}[dtype]
+    return {np.float16: 2e-3, np.float32: 5e-7, np.float64: 2e-15}[dtype]
 
 
 def check(name, *arguments):
@@ -39,7 +36,7 @@ def check(name, *arguments):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", PAIRS)
-def test_pairs(rng, name, size, dtype):
+def test_pairs(instruction_set, rng, name, size, dtype):
     a, b = (rng.uniform(0.1, 0.9, size).astype(dtype) for _ in range(2))
     for x in layouts(a):
         for y in layouts(b):
@@ -49,18 +46,22 @@ def test_pairs(rng, name, size, dtype):
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", SINGLES)
-def test_singles(rng, name, size, dtype):
+def test_singles(instruction_set, rng, name, size, dtype):
     for x in layouts((3 * rng.normal(size=size)).astype(dtype)):
         check(name, x)
 
 
+ENDS = {"exp_forward": (0.0, np.inf), "tanh_forward": (-1.0, 1.0), "sigmoid_forward": (0.0, 1.0), "relu_forward": (0.0, np.inf)}
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("name", SINGLES)
+@pytest.mark.parametrize("name", ENDS)
 @pytest.mark.parametrize("size", [1, 100])
-def test_the_ends_of_the_number_line(name, size, dtype):
-    ends = {"tanh_forward": (-1.0, 1.0), "sigmoid_forward": (0.0, 1.0)}[name]
+def test_the_ends_of_the_number_line(instruction_set, name, size, dtype):
+    ends = ENDS[name]
     kernel = getattr(cpu, name)
     for value, expected in ((-np.inf, ends[0]), (np.inf, ends[1]), (-1e4, ends[0]), (1e4, ends[1])):
+        expected = min(abs(value), expected) if name == "relu_forward" else expected
         assert (kernel(np.full(size, value, dtype)) == expected).all()
     assert np.isnan(kernel(np.full(size, np.nan, dtype))).all()
 
@@ -97,3 +98,63 @@ def test_sigmoid_of_doubles_does_not_overflow_on_the_way():
     x = np.array([-745.0, -720.0, -700.0, 720.0])
     np.testing.assert_array_equal(cpu.sigmoid_forward(x) > 0, True)
     np.testing.assert_allclose(cpu.sigmoid_forward(x), reference.sigmoid_forward(x), rtol=1e-12)
+
+
+# ---- accuracy ------------------------------------------------------------------------------------------------------
+
+
+def units_in_the_last_place(result, exact):
+    """The largest error of float32 results, given in float64, or of float64 results, given in extended precision."""
+    nearest = exact.astype(result.dtype)
+    infinite = np.isinf(result) & (result == nearest)
+    with np.errstate(invalid="ignore"):
+        error = np.abs(result.astype(exact.dtype) - exact) / np.spacing(np.abs(nearest)).astype(exact.dtype)
+    return np.where(infinite, 0, error).max()
+
+
+def exact_values(name, x):
+    with np.errstate(all="ignore"):
+        return {"exp": np.exp, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}[name](x)
+
+
+@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid"])
+def test_every_so_many_floats_are_within_4_ulp(instruction_set, name):
+    """All floats in steps of 4099, from denormals to infinity and below 0."""
+    x = np.arange(0, 2**32, 4099, dtype=np.uint64).astype(np.uint32).view(np.float32)
+    x = x[~np.isnan(x)]
+    assert units_in_the_last_place(getattr(cpu, f"{name}_forward")(x), exact_values(name, x.astype(np.float64))) <= 4
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="long double is no wider than double here")
+@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid"])
+def test_doubles_are_within_4_ulp(instruction_set, rng, name):
+    n = 20000
+    ends = [0.0, -0.0, 5e-324, -5e-324, 2.3e-308, 709.78, 709.79, -708.4, -745.13, -745.14, 1e308, -1e308]
+    sizes = np.exp(rng.uniform(-745, 7, n)) * rng.choice([-1, 1], n)
+    x = np.concatenate([ends, sizes, rng.uniform(-1, 1, n), rng.uniform(-25, 25, n), rng.uniform(-746, 710, n)])
+    assert units_in_the_last_place(getattr(cpu, f"{name}_forward")(x), exact_values(name, x.astype(np.longdouble))) <= 4
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", ["tanh_forward", "relu_forward"])
+def test_odd_functions_keep_denormals_and_the_sign_of_zero(instruction_set, name, dtype):
+    x = np.array([0.0, np.finfo(dtype).smallest_subnormal, np.finfo(dtype).tiny / 3] * 9, dtype)
+    np.testing.assert_array_equal(getattr(cpu, name)(x), x)
+    if name == "tanh_forward":
+        np.testing.assert_array_equal(cpu.tanh_forward(-x), -x)
+        assert np.signbit(cpu.tanh_forward(-x)).all()
+
+
+# ---- threads -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("name", [*PAIRS, *SINGLES])
+def test_the_same_bits_on_any_number_of_threads(instruction_set, rng, name, dtype):
+    arrays = [rng.normal(size=200_003).astype(dtype) for _ in range(2 if name in PAIRS else 1)]
+    arrays[0][::1000] = np.nan
+    assert_same_bits_on_any_number_of_threads(lambda: [getattr(cpu, name)(*arrays)])
+    with np.errstate(all="ignore"):
+        np.testing.assert_allclose(
+            getattr(cpu, name)(*arrays), getattr(reference, name)(*arrays), rtol=limit(dtype), atol=4 * limit(dtype)
+        )

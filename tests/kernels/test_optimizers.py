@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kernel_cases import assert_same_bits_on_any_number_of_threads, instruction_set, unaligned  # noqa: F401
 from tinyrnn.kernels import cpu, reference
 
 SHAPES = [(), (1,), (7,), (3, 5), (2, 8, 9), (0, 4)]
@@ -156,7 +157,7 @@ def problem(rng, dtype):
 
 @DTYPES
 @pytest.mark.parametrize("run, options", [*((sgd_steps, o) for o in SGD_OPTIONS), *((adam_steps, o) for o in ADAM_OPTIONS)])
-def test_compiled_steps_equal_the_reference(rng, run, options, dtype):
+def test_compiled_steps_equal_the_reference(instruction_set, rng, run, options, dtype):
     params, gradients = problem(rng, dtype)
     kept = [copies(grads) for grads in gradients]
     start = copies(params)
@@ -226,3 +227,58 @@ def test_infinite_parameters_stay_without_weight_decay(kernels):
 def test_lists_of_different_length_are_an_error(kernels):
     with pytest.raises(ValueError):
         kernels.sgd_step([np.ones(2)], [], None, 0.1, 0.0, 0.0, 0.0, False, False)
+
+
+# ---- vectors and threads ----
+
+LARGE = [(300, 301), (7,), (4096,), (4097,), (0,), (64, 1000), (3, 5)]
+
+
+def unaligned_copies(arrays):
+    return [unaligned(array) for array in arrays]
+
+
+@DTYPES
+@pytest.mark.parametrize("copied", [copies, unaligned_copies], ids=["aligned", "unaligned"])
+def test_the_same_bits_on_any_number_of_threads(instruction_set, rng, dtype, copied):
+    params, grads = draw(rng, dtype, LARGE), draw(rng, dtype, LARGE)
+    grads[0][1, 2], grads[5][:] = np.nan, 1e-30
+
+    def compute():
+        scaled = copied(grads)
+        cpu.scale_inplace(scaled, 0.3)
+        results = [sgd_steps(cpu, copied(params), [copied(grads)] * 2, **SGD_OPTIONS[4])]
+        results += [adam_steps(cpu, copied(params), [copied(grads)] * 2, **ADAM_OPTIONS[4])]
+        return [cpu.global_norm(params), cpu.global_norm(grads), *scaled, *results[0], *results[1]]
+
+    assert_same_bits_on_any_number_of_threads(compute)
+
+
+@DTYPES
+def test_large_parameters_equal_the_reference(instruction_set, rng, dtype):
+    params, grads = draw(rng, dtype, LARGE), draw(rng, dtype, LARGE)
+    norm = math.sqrt(sum((each.astype(np.float64) ** 2).sum() for each in grads))
+    assert cpu.global_norm(grads) == pytest.approx(norm, rel=1e-13)
+    for run, options in ((sgd_steps, SGD_OPTIONS[3]), (adam_steps, ADAM_OPTIONS[1])):
+        expected = run(reference, copies(params), [grads, grads], **options)
+        assert_close(run(cpu, copies(params), [grads, grads], **options), expected, dtype)
+
+
+def test_both_types_in_one_call(rng):
+    params = [rng.normal(size=9).astype(dtype) for dtype in (np.float32, np.float64, np.float16, np.float32)]
+    before = copies(params)
+    cpu.scale_inplace(params, 0.5)
+    for x, y in zip(params, before, strict=True):
+        np.testing.assert_array_equal(x, y * x.dtype.type(0.5))
+    expected = math.sqrt(sum((each.astype(np.float64) ** 2).sum() for each in params))
+    assert cpu.global_norm(params) == pytest.approx(expected, rel=1e-14)
+
+
+@DTYPES
+def test_nan_and_infinity_go_through_a_step(instruction_set, dtype):
+    params, grads = [np.ones(37, dtype)], [np.ones(37, dtype)]
+    grads[0][[3, 36]] = np.nan, np.inf
+    largest = [np.ones(37, dtype)]
+    cpu.adam_step(params, grads, zeros(params), zeros(params), largest, 1, 0.1, 0.9, 0.999, 1e-8, 0, False, False)
+    assert np.isnan(params[0][[3, 36]]).all() and np.isfinite(np.delete(params[0], [3, 36])).all()
+    assert np.isnan(largest[0][3]) and np.isinf(largest[0][36])

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
+from kernel_cases import assert_same_bits_on_any_number_of_threads, instruction_set, layouts  # noqa: F401
 from tinyrnn.kernels import reference
 
 compiled = pytest.importorskip("tinyrnn.kernels.cpu.softmax")
@@ -41,8 +42,9 @@ def test_softmax(name, dtype, shape, data):
 
 
 @pytest.mark.parametrize("name", ["softmax_forward", "log_softmax_forward"])
-def test_special_values(name):
+def test_special_values(instruction_set, name):
     x = np.array([[math.inf, 1, 2], [-math.inf] * 3, [1, math.nan, 2], [-math.inf, 0, 1e30], [1e4, 1e4, -1e4]])
+    x = np.concatenate([x, x[:, :1].repeat(70, axis=1)], axis=1)  # vectors, and what is left over
     with np.errstate(all="ignore"):
         close(getattr(compiled, name)(x, 1), getattr(reference, name)(x, 1))
         close(getattr(compiled, name)(x.astype(np.float32), 1), getattr(reference, name)(x.astype(np.float32), 1))
@@ -102,3 +104,65 @@ def test_mixed_types_go_to_the_reference():
         compiled.cross_entropy_forward(y, target, None, -100, 0.0)[0],
         reference.cross_entropy_forward(y, target, None, -100, 0.0)[0],
     )
+
+
+# ---- vectors and threads -------------------------------------------------------------------------------------------
+
+NAMES = ["softmax_forward", "softmax_backward", "log_softmax_forward", "log_softmax_backward"]
+
+
+def arguments_of(name, x, grad):
+    if name.endswith("forward"):
+        return x, -1
+    return grad, getattr(reference, name.replace("backward", "forward"))(x, -1), -1
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [1, 2, 7, 8, 15, 16, 17, 63, 64, 65, 70, 200, 5000])
+@pytest.mark.parametrize("name", NAMES)
+def test_every_width(instruction_set, name, size, dtype):
+    x, grad = 5 * random(0, (3, size), dtype), random(1, (3, size), dtype)
+    given = arguments_of(name, x, grad)
+    close(getattr(compiled, name)(*given), getattr(reference, name)(*given))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", NAMES)
+def test_any_layout(instruction_set, name, dtype):
+    given = arguments_of(name, random(0, (4, 37), dtype), random(1, (4, 37), dtype))
+    expected = getattr(reference, name)(*given)
+    for first in layouts(given[0]):
+        result = getattr(compiled, name)(first, *given[1:])
+        close(result.astype(dtype), expected)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_the_same_bits_on_any_number_of_threads(instruction_set, dtype):
+    x, grad = random(0, (701, 131), dtype), random(1, (701, 131), dtype)
+    y, target = reference.log_softmax_forward(x, 1), np.random.default_rng(2).integers(0, 131, 701)
+    options = (target, np.abs(grad[0]), 5, 0.1)
+
+    def compute():
+        results = [getattr(compiled, name)(*arguments_of(name, x, grad)) for name in NAMES]
+        return [*results, *compiled.cross_entropy_forward(x, *options), compiled.cross_entropy_backward(grad[:, 0].copy(), y, *options)]
+
+    assert_same_bits_on_any_number_of_threads(compute)
+
+
+def test_a_row_does_not_depend_on_the_others(instruction_set):
+    x = random(0, (9, 77), "float32")
+    alone = np.concatenate([compiled.softmax_forward(x[r : r + 1].copy(), 1) for r in range(9)])
+    np.testing.assert_array_equal(compiled.softmax_forward(x, 1), alone)
+
+
+def test_long_rows_are_summed_exactly_enough():
+    """Equal scores of a hundred thousand classes: a running float32 sum would be off by 1e-3."""
+    x = np.zeros((1, 100_003), np.float32)
+    np.testing.assert_allclose(compiled.softmax_forward(x, 1), 1 / 100_003, rtol=1e-6)
+
+
+@pytest.mark.parametrize("bad", [0, 1])
+def test_shapes_that_do_not_fit_are_an_error(bad):
+    x, target, weight = random(0, (4, 5), "float32"), np.zeros(4 - bad, np.int64), random(1, (5 + 1 - bad,), "float32")
+    with pytest.raises((ValueError, IndexError)):
+        compiled.cross_entropy_forward(x, target, weight, -100, 0.1)

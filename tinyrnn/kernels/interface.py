@@ -16,6 +16,8 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+from tinyrnn.kernels.sweeps import Saved, Sweep
+
 Array = Any  # of NumPy, CuPy, ...: whatever the backend computes with
 
 
@@ -43,6 +45,9 @@ class Kernels(Protocol):
         """Matrix product a @ b, as NumPy's: (..., n, k) and (..., k, m) give (..., n, m), with broadcast batch dimensions."""
 
     # ---- activations: elementwise, any shape, the output has shape and dtype of x ----
+
+    def exp_forward(self, x: Array) -> Array:
+        """e to the power of each element."""
 
     def tanh_forward(self, x: Array) -> Array:
         """Hyperbolic tangent of each element."""
@@ -108,6 +113,40 @@ class Kernels(Protocol):
     def gru_cell_backward(self, grad_h: Array, h: Array, gates: Array) -> tuple[Array, Array, Array]:
         """(gradient of gates_x, (B, 3 H); of gates_h, (B, 3 H); of h by way of the cell alone, (B, H))."""
 
+    # ---- recurrent sweeps ----
+    # One layer over all steps of a batch of sequences, in D = 1 or 2 directions. Rows are packed, N = sum(batch_sizes): step t
+    # holds the rows of the first batch_sizes[t] sequences, the longest first. A batch of B = len(h_0) sequences may have more
+    # than batch_sizes[0], the others being empty: their final states are the initial ones.
+
+    def recurrent_forward(
+        self, mode: str, x: Array, batch_sizes: Any, sweeps: list[Sweep], save: bool
+    ) -> tuple[Array, list[tuple], list[Saved | None]]:
+        """(output, finals, saved): the outputs of all directions side by side, (N, D P), and for each direction its final
+        states (h, (B, P),) or (h, c, (B, H)), every sequence's where its sweep ended, and what backward needs if `save`.
+
+        `mode` : one of sweeps.MODES. `x` : (N, I), or (N, G H) where weight_ih is None. `batch_sizes` : (T,) int64, falling.
+        The equations are in sweeps.py. The arrays of `saved` belong to the kernels; copy them to write.
+        """
+
+    def recurrent_backward(
+        self,
+        mode: str,
+        grad_output: Array | None,
+        grad_finals: list[tuple],
+        grad_cells: list[Array | None],
+        x: Array,
+        batch_sizes: Any,
+        sweeps: list[Sweep],
+        output: Array,
+        saved: list[Saved],
+        needs_x: bool,
+    ) -> tuple[Array | None, list[Sweep]]:
+        """(gradient of x, or None unless `needs_x`; for each direction a Sweep with the gradients in the places of the arrays).
+
+        `grad_output`, every entry of `grad_finals` (tuples like finals) and `grad_cells` (of the cells in `saved`, (N, H)) may
+        be None, for zeros. The masks and zoneout have no gradient: None is in their places, and False in that of `reverse`.
+        """
+
     # ---- softmax and cross-entropy ----
 
     def softmax_forward(self, x: Array, axis: int) -> Array:
@@ -141,6 +180,20 @@ class Kernels(Protocol):
         label_smoothing: float,
     ) -> Array:
         """The gradient for x, (B, C); `grad`, (B,), is that of the losses."""
+
+    # ---- dropout ----
+    # Element number i (row by row) is kept where u_i >= p, u_i in [0, 1) being the upper 24 bits of word i % 4 of Philox4x32-10
+    # with the key `seed` and the counter (i // 4, `call`), both of 64 bits. So it is on every backend, and on every number of
+    # threads.
+
+    def dropout_forward(self, x: Array, p: float, seed: int, call: int) -> Array:
+        """x / (1 - p) where an element is kept, else x times 0, in the shape and dtype of x; 0 <= p <= 1."""
+
+    def dropout_backward(self, grad: Array, p: float, seed: int, call: int) -> Array:
+        """The gradient for x: grad through the mask of `dropout_forward` with the same p, seed and call."""
+
+    def keep_mask(self, like: Array, shape: tuple[int, ...], p: float, scale: float, seed: int, call: int) -> Array:
+        """`scale` where an element is kept, else 0: `shape`, in the type and dtype of the array `like`."""
 
     # ---- layer normalization ----
 

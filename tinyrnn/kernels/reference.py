@@ -10,6 +10,9 @@ import math
 
 import numpy as np
 
+from tinyrnn.kernels.reference_random import dropout_backward, dropout_forward, keep_mask  # noqa: F401
+from tinyrnn.kernels.reference_recurrent import recurrent_backward, recurrent_forward  # noqa: F401  (two of the kernels)
+
 _quiet = np.errstate(all="ignore")  # overflow gives inf and 0 / 0 NaN without a warning, as in PyTorch
 
 
@@ -50,6 +53,11 @@ def matmul_forward(a, b):
 
 
 # ---- activations ---------------------------------------------------------------------------------------------------
+
+
+@_quiet
+def exp_forward(x):
+    return np.exp(x)
 
 
 @_quiet

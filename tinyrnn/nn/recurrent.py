@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_cells import RecurrentModule, check_count, mode_of
@@ -48,7 +47,10 @@ class RNNBase(RecurrentModule):
         self.batch_first = batch_first
         self.dropout = float(dropout)
         self.bidirectional = bool(bidirectional)
-        for number, suffix in enumerate(self._suffixes()):
+        # for every layer and direction, in the order of the states: layer by layer, in each forward first
+        endings = ("", "_reverse")[: self._directions]
+        self._suffixes = [f"_l{layer}{ending}" for layer in range(num_layers) for ending in endings]
+        for number, suffix in enumerate(self._suffixes):
             first_layer = number < self._directions
             size = input_size if first_layer else self._directions * hidden_size
             self._add_parameters(suffix, size, device, dtype)
@@ -58,15 +60,10 @@ class RNNBase(RecurrentModule):
     def _directions(self) -> int:
         return 2 if self.bidirectional else 1
 
-    def _suffixes(self) -> list[str]:
-        """The endings of the parameter names, in the order of the states: layer by layer, in each forward first."""
-        endings = ("", "_reverse")[: self._directions]
-        return [f"_l{layer}{ending}" for layer in range(self.num_layers) for ending in endings]
-
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """For every layer and direction its weight_ih, weight_hh and, if there are biases, bias_ih, bias_hh."""
-        return [[p for p in self._parameters_of(suffix) if p is not None] for suffix in self._suffixes()]
+        return [[p for p in self._parameters_of(suffix) if p is not None] for suffix in self._suffixes]
 
     def flatten_parameters(self) -> None:
         """Does nothing: PyTorch programs call it so that cuDNN finds the weights in one piece, which we never need."""
@@ -104,15 +101,13 @@ class RNNBase(RecurrentModule):
             self.mode,
             x,
             states,
-            [self._parameters_of(suffix) for suffix in self._suffixes()],
+            [self._parameters_of(suffix) for suffix in self._suffixes],
             None if lengths is None else checked_lengths(self, lengths, B, T, "time steps"),
             bidirectional=self.bidirectional,
             dropout=self.dropout,
             training=self.training,
         )
-        output = output if isinstance(output, TensorBase) else wrap(output)  # all sequences are empty: nothing was run
         output = squeeze(output, 1) if unbatched else transpose(output, 0, 1) if self.batch_first else output
-        final = tuple([each if isinstance(each, TensorBase) else wrap(each) for each in final])
         final = tuple([squeeze(each, 1) for each in final]) if unbatched else final
         return output, final if len(final) > 1 else final[0]
 

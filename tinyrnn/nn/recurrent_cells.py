@@ -57,8 +57,9 @@ class RecurrentModule(Module):
         if not isinstance(value, Tensor):
             kind = type(value).__name__
             self.fail(f"{name} is a {kind}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError)
-        dtype = next(self.parameters()).dtype
-        if value.dtype != dtype:
+        weight = next(iter(self._parameters.values()))
+        if value.array.dtype != weight.array.dtype:
+            dtype = weight.dtype
             other_way = f" or the model with model.to({value.dtype})" if value.is_floating_point() else ""
             self.fail(
                 f"{name} is {value.dtype}, expected {dtype} like the weights; convert it with {name}.to({dtype}){other_way}"

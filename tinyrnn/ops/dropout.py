@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from tinyrnn import dtypes
+from tinyrnn.engine.base import as_array
+from tinyrnn.engine.tape import record
 from tinyrnn.generator import default_generator
-from tinyrnn.ops.arithmetic import mul
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
 
 
@@ -28,12 +28,23 @@ def dropout(input, p=0.5, training=True):
     if x.dtype.kind != "f":
         found = dtypes.of_array(x)
         raise RuntimeError(f"dropout(): expected a floating-point tensor, got {found}; convert it with .float()")
-    return mul(input, _mask(x, p))
+    seed, call = default_generator.next_mask()
+    y = as_array(backend(x).dropout_forward(x, p, seed, call))
+    return record(dropout_backward, (input,), y, (p, seed, call))
 
 
-def _mask(x, p):
-    """0 with probability `p`, else ``1 / (1 - p)``, in the shape and dtype of the array `x`."""
-    if p == 1:
-        return np.zeros_like(x)
-    kept = np.asarray(default_generator.numpy.random(x.shape, dtype=np.float32) >= p, like=x)
-    return kept * x.dtype.type(1 / (1 - p))
+def dropout_backward(node, g, p, seed, call):
+    """The same mask, drawn once more: nothing of it was kept."""
+    data = array(g)
+    grad = as_array(backend(data).dropout_backward(data, p, seed, call))
+    return record(dropout_backward, (g,), grad, (p, seed, call))
+
+
+def keep_mask(like, shape, p, scale=None):
+    """An array of `shape` in the type and dtype of the array `like`: 0 with probability `p`, else `scale`.
+
+    By default `scale` is 1 / (1 - p), for dropout; 1 makes masks of zeros and ones.
+    """
+    if scale is None:
+        scale = 1 / (1 - p) if p < 1 else 0.0
+    return backend(like).keep_mask(like, tuple(shape), p, scale, *default_generator.next_mask())

@@ -1,25 +1,67 @@
-"""Recurrent layers: the sweep of a cell over time, and the stack of layers and directions.
+"""Recurrent layers: the stack of layers and directions, over dense and ragged batches.
 
-The equations of one step are in recurrent_cells.py. Inputs are packed (packing.py): one code for dense batches, where
-every step has all B rows, and for ragged ones, where the batch shrinks as sequences end.
+There are three rungs, which the tests hold equal: L2, one node per layer (recurrent_fused.py), on which everything runs; L1,
+one node per step, and L0, primitive ops (both in recurrent_stepped.py). Inputs are packed (packing.py): one code for dense
+batches, where every step has all B rows, and for ragged ones, where the batch shrinks as sequences end.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.dropout import dropout as drop
-from tinyrnn.ops.packing import packing_of, put_rows, take_rows
+from tinyrnn.ops.normalization import layer_norm
+from tinyrnn.ops.packing import Packing, packing_of, put_rows, take_rows
 from tinyrnn.ops.products import linear
-from tinyrnn.ops.recurrent_cells import CELLS, Cell
-from tinyrnn.ops.shaping import reshape
-from tinyrnn.ops.slicing import cat, split, stack, unbind
+from tinyrnn.ops.recurrent_cells import CELLS
+from tinyrnn.ops.recurrent_fused import Constants, fused_layer, sweeps_of_tensors
+from tinyrnn.ops.recurrent_stepped import stepped_layer
+from tinyrnn.ops.shaping import contiguous, reshape
+from tinyrnn.ops.slicing import cat, narrow, split
 
 State = tuple[Any, ...]
+
+
+class Options(NamedTuple):
+    """What a sweep may have besides the weights of a plain cell; the equations are in kernels/sweeps.py.
+
+    weight_hr : (P, H), the projection of an LSTM.
+    peephole : (3, H), of an LSTM.
+    norm_x : (weight, bias), (G*H,) each: layer normalization of W_ih x; b_ih is added after it.
+    norm_h : (weight, bias), (G*H,) each: layer normalization of W_hh h; b_hh is added after it.
+    norm_c : (weight, bias), (H,) each, of an LSTM: layer normalization of c on its way to the output.
+    recurrent_mask : (B, P), an array of factors on h in the product with W_hh.
+    zoneout_h, zoneout_c : the share of the old state that is kept: a number, or an array of zeros and ones, (T, B, P) and
+        (T, B, H).
+    """
+
+    weight_hr: Any = None
+    peephole: Any = None
+    norm_x: tuple[Any, Any] | None = None
+    norm_h: tuple[Any, Any] | None = None
+    norm_c: tuple[Any, Any] | None = None
+    recurrent_mask: Any = None
+    zoneout_h: Any = None
+    zoneout_c: Any = None
+
+
+class Inside(NamedTuple):
+    """What went on in one layer, zeros behind the end of a sequence.
+
+    output : (T, B, D*P).
+    cells : for each direction c after every step, (T, B, H); empty if the cell has none.
+    gates : for each direction the activated gates, (T, B, ...) as in kernels/sweeps.py `Saved`, None if the cell has none; they
+        have no gradient.
+    """
+
+    output: Any
+    cells: list
+    gates: list
 
 
 def recurrent(
@@ -31,130 +73,180 @@ def recurrent(
     bidirectional: bool = False,
     dropout: float = 0.0,
     training: bool = False,
-    composed: bool = False,
+    options: Sequence[Options] | None = None,
+    rung: str = "L2",
 ) -> tuple[Any, State]:
     """Run a stack of recurrent layers over a batch of sequences.
 
     Parameters
     ----------
-    mode : ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"`` or ``"GRU"``.
+    mode : ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"``, ``"GRU"`` or ``"GRU_RESET_BEFORE"``.
     input : (T, B, I).
-    state : the initial states, each (L*D, B, H), layer by layer and in each forward first: ``(h,)`` or ``(h, c)``; None
-        is zeros.
-    weights : for each of the L*D sweeps (weight_ih (G*H, I), weight_hh (G*H, H), bias_ih (G*H), bias_hh (G*H)); the
+    state : the initial states, each (L*D, B, P) or, c of an LSTM, (L*D, B, H), layer by layer and in each forward first:
+        ``(h,)`` or ``(h, c)``; None is zeros. P is H where there is no projection.
+    weights : for each of the L*D sweeps (weight_ih (G*H, I), weight_hh (G*H, P), bias_ih (G*H), bias_hh (G*H)); the
         biases may be None.
     lengths : B integers from 0 to T in any order, None for all T. What lies behind the end of a sequence is not looked
         at.
     dropout : probability with which, if `training`, every output of a layer is dropped on its way to the next one.
-    composed : step with primitive ops (rung L0) instead of one node per step (L1): for tests.
+    options : for each of the L*D sweeps what it has besides weights; None for plain cells.
+    rung : "L2", one node per layer; "L1", one per step; "L0", primitive ops: for tests.
 
     Returns
     -------
-    output : (T, B, D*H), h of the last layer, zeros behind the end of a sequence.
+    output : (T, B, D*P), h of the last layer, zeros behind the end of a sequence.
     state : the final states like `state`, each sequence's at its own end; for the backward direction at its start.
     """
-    cell = CELLS[mode]
+    output, finals, _ = run_layers(mode, input, state, weights, lengths, bidirectional, dropout, training, options, rung)
+    return output, finals
+
+
+def run_layers(
+    mode: str,
+    input: Any,
+    state: State | None,
+    weights: Sequence[tuple],
+    lengths: np.ndarray | None = None,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    training: bool = False,
+    options: Sequence[Options] | None = None,
+    rung: str = "L2",
+    inside: bool = False,
+) -> tuple[Any, State, list[Inside]]:
+    """`recurrent`, and if `inside` what went on in each layer; the gates only on rung L2."""
     T, B, features = array(input).shape
-    directions = 2 if bidirectional else 1
-    packing = packing_of(lengths, T, B)
-    rows = take_rows(reshape(input, (T * B, features)), packing.rows)
-    initial = _initial_states(cell, array(input), state, weights, packing)
-    finals = []
-    for first in range(0, len(weights), directions):
-        if first > 0:
-            rows = drop(rows, dropout, training)
-        outputs = []
-        for number in range(first, first + directions):
-            weight_ih, weight_hh, bias_ih, bias_hh = weights[number]
-            gates_x = linear(rows, weight_ih, bias_ih)
-            output, final = sweep(
-                cell, gates_x, packing.batch_sizes, initial[number], (weight_hh, bias_hh), number > first, composed
-            )
-            outputs.append(output)
-            finals.append([take_rows(each, packing.inverse) for each in final])
-        rows = outputs[0] if directions == 1 else cat(outputs, 1)
-    padded = put_rows(rows, packing.rows, T * B)
-    return reshape(padded, (T, B, array(padded).shape[1])), tuple([stack(list(each), 0) for each in zip(*finals)])
+    D = 2 if bidirectional else 1
+    packing = _DENSE if lengths is None else packing_of(lengths, T, B)
+    if packing.rows is None:
+        x, batch_sizes = contiguous(input), _dense_batch_sizes(T, B)
+    else:
+        x, batch_sizes = take_rows(reshape(input, (T * B, features)), packing.rows), np.array(packing.batch_sizes, np.int64)
+    states = _initial_states(mode, array(input), state, weights, D, packing.order)
+    finals, seen = [], []
+    for number, initial in enumerate(states):
+        if number > 0:
+            x = drop(x, dropout, training)
+        these = slice(number * D, (number + 1) * D)
+        extras = None if options is None else options[these]
+        layer = _plain_layer if extras is None else _layer_with_options
+        outputs, gates = layer(rung, mode, x, initial, batch_sizes, weights[these], extras, packing, inside)
+        x = outputs[0]
+        finals.append(outputs[1 : 1 + len(initial)])
+        if inside:
+            seen.append(Inside(*[_padded(each, packing.rows, T, B) for each in (x, outputs[1 + len(initial) :], gates)]))
+    joined = finals[0] if len(finals) == 1 else [cat(list(each), 0) for each in zip(*finals)]
+    return _padded(x, packing.rows, T, B), tuple([_permuted(each, packing.inverse) for each in joined]), seen
 
 
-def _initial_states(cell: Cell, x: Any, state: State | None, weights: Sequence[tuple], packing: Any) -> list[State]:
-    """The initial states of every sweep, rows in the order of the packing."""
+_DENSE = Packing([])  # as far as it is looked at
+_PLAIN = {1: (Constants(),), 2: (Constants(), Constants(reverse=True))}
+
+
+@lru_cache(maxsize=256)
+def _dense_batch_sizes(T: int, B: int) -> np.ndarray:
+    sizes = np.full(T, B, np.int64)
+    sizes.flags.writeable = False
+    return sizes
+
+
+def _initial_states(mode: str, x: Any, state: State | None, weights: Sequence[tuple], D: int, order: Any) -> list[State]:
+    """The initial states of every layer, each (D, B, ...), in the order of the packing."""
     if state is None:
-        zeros = [np.zeros_like(x, shape=(x.shape[1], weight_hh.shape[1])) for _, weight_hh, _, _ in weights]
-        return [(each,) * len(cell.states) for each in zeros]
-    per_sweep = zip(*[unbind(each, 0) for each in state])
-    return [tuple([take_rows(each, packing.order) for each in initial]) for initial in per_sweep]
+        rows, P = array(weights[0][1]).shape
+        H = rows // CELLS[mode].gates
+        h_0 = _zeros(x, (D, x.shape[1], P))
+        initial = (h_0,) if len(CELLS[mode].states) == 1 else (h_0, h_0 if H == P else _zeros(x, (D, x.shape[1], H)))
+        return [initial] * (len(weights) // D)
+    state = tuple([_permuted(each, order) for each in state])
+    return [state] if len(weights) == D else list(zip(*[split(each, D, 0) for each in state]))
 
 
-def sweep(
-    cell: Cell,
-    gates_x: Any,
-    batch_sizes: list[int],
-    state: State,
-    weights: tuple,
-    reverse: bool = False,
-    composed: bool = False,
-) -> tuple[Any, State]:
-    """Run one cell over time in one direction.
-
-    Parameters
-    ----------
-    gates_x : (N, G*H), the packed input projections ``W_ih x + b_ih``; N is the sum of `batch_sizes`.
-    batch_sizes : rows of every step, falling.
-    state : initial states, each (B, H); the longest sequence first.
-    weights : (weight_hh, bias_hh).
-    reverse : each sequence is read from its own last step to its first.
-    composed : step with primitive ops.
-
-    Returns
-    -------
-    (N, H), the packed outputs, and the final states, each (B, H); those of empty sequences are the initial ones.
-    """
-    if not batch_sizes:
-        initial = array(state[0])
-        return np.zeros_like(initial, shape=(0, initial.shape[1])), state
-    step = cell.step_composed if composed else cell.step
-    steps = split(gates_x, batch_sizes, 0)
-    outputs, final = (_backward_in_time if reverse else _forward_in_time)(step, steps, batch_sizes, state, weights)
-    return cat(outputs, 0), final
+def _zeros(like: Any, shape: tuple) -> Any:
+    """Zeros of the array type of `like`; `np.zeros` takes a tenth of the time."""
+    return np.zeros(shape, like.dtype) if type(like) is np.ndarray else np.zeros_like(like, shape=shape)
 
 
-def _forward_in_time(step: Any, steps: Any, batch_sizes: list[int], state: State, weights: tuple) -> tuple:
-    outputs: list[Any] = []
-    ended: list[list] = [[] for _ in state]  # for every state, its rows of the sequences that have ended
-    alive = array(state[0]).shape[0]
-    for gates_x, size in zip(steps, batch_sizes):
-        if size < alive:
-            parts = [split(each, [size, alive - size], 0) for each in state]
-            state = tuple([going_on for going_on, _ in parts])
-            for rows, (_, end) in zip(ended, parts):
-                rows.insert(0, end)
-            alive = size
-        state = step(gates_x, state, *weights)
-        outputs.append(state[0])
-    return outputs, tuple([_join([each, *rows]) for each, rows in zip(state, ended)])
+def _permuted(state: Any, order: np.ndarray | None) -> Any:
+    """(K, B, ...) with its second dimension in another order."""
+    if order is None:
+        return state
+    K, B, width = array(state).shape
+    rows = (np.arange(K)[:, None] * B + order).ravel()
+    return reshape(take_rows(reshape(state, (K * B, width)), rows), (K, B, width))
 
 
-def _backward_in_time(step: Any, steps: Any, batch_sizes: list[int], state: State, weights: tuple) -> tuple:
-    # how many sequences start at each step, last step first; the empty ones never do
-    starting = [size - after for size, after in zip(batch_sizes, [*batch_sizes[1:], 0])][::-1]
-    empty = array(state[0]).shape[0] - batch_sizes[0]
-    waiting = [iter(split(each, [count for count in (*starting, empty) if count], 0)) for each in state]
-    state = ()
-    outputs: list[Any] = []
-    for gates_x, count in zip(steps[::-1], starting):
-        if count:
-            state = _joined_by(state, waiting)
-        state = step(gates_x, state, *weights)
-        outputs.append(state[0])
-    return outputs[::-1], _joined_by(state, waiting) if empty else state
+def _padded(x: Any, rows: np.ndarray | None, T: int, B: int) -> Any:
+    """Packed rows as (T, B, ...); of a list each."""
+    if isinstance(x, (list, tuple)):
+        return [_padded(each, rows, T, B) for each in x]
+    if x is None or array(x).ndim == 3:
+        return x
+    return reshape(put_rows(x, rows, T * B), (T, B, array(x).shape[1]))
 
 
-def _joined_by(state: State, waiting: list) -> State:
-    """The rows of `state` (none yet if it is ()), then the next ones of those `waiting`."""
-    arriving = [next(rows) for rows in waiting]
-    return tuple([_join(rows) for rows in zip(state, arriving)] if state else arriving)
+# ---- one layer -----------------------------------------------------------------------------------------------------
 
 
-def _join(parts: Sequence) -> Any:
-    return parts[0] if len(parts) == 1 else cat(parts, 0)
+def _plain_layer(rung, mode, x, states, batch_sizes, weights, options, packing, inside):
+    """Outputs and gates of a layer of plain cells, as `fused_layer` returns them."""
+    flat = weights[0] if len(weights) == 1 else (*weights[0], *weights[1])
+    return _run(rung, mode, x, states, batch_sizes, flat, _PLAIN[len(weights)], inside)
+
+
+def _layer_with_options(rung, mode, x, states, batch_sizes, weights, options, packing, inside):
+    constants = [_constants(each, d == 1, packing) for d, each in enumerate(options)]
+    if options[0].norm_x is None:
+        flat = sum([_flat(*each) for each in zip(weights, options)], ())
+        return _run(rung, mode, x, states, batch_sizes, flat, constants, inside)
+    runs = []  # every direction has a projected input of its own
+    for d, (own, extras) in enumerate(zip(weights, options)):
+        flat = _flat((None, own[1], None, own[3]), extras)
+        initial = tuple([narrow(each, 0, d, 1) for each in states])
+        runs.append(_run(rung, mode, _projected(x, own, extras), initial, batch_sizes, flat, constants[d : d + 1], inside))
+    if len(runs) == 1:
+        return runs[0]
+    output, *others = zip(*[outputs for outputs, _ in runs])
+    finals, cells = others[: len(states)], others[len(states) :]
+    joined = [cat(list(each), 0) for each in finals]
+    return (cat(list(output), -1), *joined, *[c for each in cells for c in each]), [g for _, gates in runs for g in gates]
+
+
+def _projected(x: Any, weights: tuple, options: Options) -> Any:
+    """``norm_x(W_ih x) + b_ih``."""
+    weight, bias = options.norm_x  # type: ignore[misc]
+    if weights[2] is not None:
+        bias = bias + weights[2]
+    return layer_norm(linear(x, weights[0]), array(weight).shape, weight, bias)
+
+
+def _flat(weights: tuple, options: Options) -> tuple:
+    """The weights of a sweep in a row, as `fused_layer` wants them."""
+    norms = (*(options.norm_h or (None, None)), *(options.norm_c or (None, None)))
+    return (*weights, options.weight_hr, options.peephole, *norms)
+
+
+def _constants(options: Options, reverse: bool, packing: Packing) -> Constants:
+    """The masks in the order of the packing."""
+    mask = options.recurrent_mask
+    if mask is not None and packing.order is not None:
+        mask = mask[packing.order]
+    return Constants(reverse, mask, *[_packed_mask(each, packing.rows) for each in (options.zoneout_h, options.zoneout_c)])
+
+
+def _packed_mask(zoneout: Any, rows: np.ndarray | None) -> Any:
+    if not hasattr(zoneout, "shape"):
+        return zoneout
+    flat = zoneout.reshape(-1, zoneout.shape[-1])
+    return flat if rows is None else flat[rows]
+
+
+def _run(rung, mode, x, states, batch_sizes, weights, constants, inside):
+    with_cells = inside and len(states) > 1
+    if rung == "L2":
+        with_gates = inside and CELLS[mode].gates > 1
+        return fused_layer(mode, x, states, batch_sizes, weights, constants, with_cells, with_gates)
+    sweeps = sweeps_of_tensors(weights, states, constants)
+    rows = reshape(x, (-1, array(x).shape[-1])) if array(x).ndim == 3 else x
+    output, *others = stepped_layer(mode, rows, batch_sizes, sweeps, rung == "L0", with_cells)
+    return (reshape(output, (*array(x).shape[:-1], array(output).shape[1])), *others), []

@@ -1,10 +1,7 @@
-"""One step of a recurrent layer: RNN, LSTM and GRU cells.
+"""One step of a recurrent layer as one node on the tape (rung L1): RNN, LSTM and GRU cells.
 
-Each cell is here twice, on the same parameters and equal to rounding, gradients of any order included:
-
-- ``lstm_step_composed`` spells the equations out in primitive ops (rung L0): the definition.
-- ``lstm_step`` is one node on the tape (rung L1): the product with W_hh, then one kernel for the rest. Its backward is
-  a kernel too; while backward itself is recorded, it composes the same formula from ops.
+The product with W_hh, then one kernel for the rest. Backward is a kernel too; while backward itself is recorded, it composes
+the same formula from ops. Equal to the definitions in recurrent_composed.py to rounding, gradients of any order included.
 
 Every step is called with ``gates_x = W_ih x + b_ih`` of shape (B, G*H), the states as a tuple of tensors (B, H), and
 ``weight_hh`` (G*H, H), ``bias_hh`` (G*H) or None. It returns the new states. Gate order: LSTM i, f, g, o; GRU r, z, n.
@@ -20,10 +17,17 @@ import numpy as np
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.ops.activations import relu, sigmoid, tanh
+from tinyrnn.ops.activations import tanh
 from tinyrnn.ops.broadcasting import sum_to
 from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.products import linear, matmul
+from tinyrnn.ops.recurrent_composed import (
+    gru_reset_before_step_composed,
+    gru_step_composed,
+    lstm_step_composed,
+    rnn_relu_step_composed,
+    rnn_tanh_step_composed,
+)
 from tinyrnn.ops.shaping import transpose
 from tinyrnn.ops.slicing import cat, chunk
 
@@ -33,13 +37,14 @@ class Cell(NamedTuple):
 
     gates : how many gates G lie in ``weight_ih`` (G*H, I).
     states : names of the states, first the one that is the output.
-    step : one node per step; ``step_composed`` the same in primitive ops.
+    step_composed : one step in primitive ops, see recurrent_composed.py.
+    step : one node per step; None if there is none.
     """
 
     gates: int
     states: tuple[str, ...]
-    step: Callable[..., tuple]
     step_composed: Callable[..., tuple]
+    step: Callable[..., tuple] | None
 
 
 def _hidden_gates(h, weight_hh, bias_hh):
@@ -99,14 +104,6 @@ def rnn_step_backward(node, grad_h, h, weight_hh, new_h, nonlinearity):
     return grad_gates, *_hidden_gradients(node, grad_gates, h, weight_hh, (1, 2, 3))
 
 
-def rnn_tanh_step_composed(gates_x, state, weight_hh, bias_hh):
-    return (tanh(gates_x + linear(state[0], weight_hh, bias_hh)),)
-
-
-def rnn_relu_step_composed(gates_x, state, weight_hh, bias_hh):
-    return (relu(gates_x + linear(state[0], weight_hh, bias_hh)),)
-
-
 # ---- LSTM ----------------------------------------------------------------------------------------------------------
 
 
@@ -147,13 +144,6 @@ def _lstm_gradients(grad_h, grad_c, grad_gates, c, new_c, gates):
     return cat([grad_i, grad_f, grad_g, grad_o], 1), grad_c * f
 
 
-def lstm_step_composed(gates_x, state, weight_hh, bias_hh):
-    h, c = state
-    i, f, g, o = chunk(gates_x + linear(h, weight_hh, bias_hh), 4, 1)
-    new_c = sigmoid(f) * c + sigmoid(i) * tanh(g)
-    return sigmoid(o) * tanh(new_c), new_c
-
-
 # ---- GRU -----------------------------------------------------------------------------------------------------------
 
 
@@ -186,19 +176,11 @@ def _gru_gradients(grad_h, grad_gates, h, gates):
     return cat([grad_r, grad_z, grad_n], 1), cat([grad_r, grad_z, grad_hn], 1), grad_h * z
 
 
-def gru_step_composed(gates_x, state, weight_hh, bias_hh):
-    (h,) = state
-    xr, xz, xn = chunk(gates_x, 3, 1)
-    hr, hz, hn = chunk(linear(h, weight_hh, bias_hh), 3, 1)
-    r, z = sigmoid(xr + hr), sigmoid(xz + hz)
-    n = tanh(xn + r * hn)
-    return ((1 - z) * n + z * h,)
-
-
-# Under PyTorch's names of the modes.
+# Under the names of kernels/sweeps.py.
 CELLS: dict[str, Cell] = {
-    "RNN_TANH": Cell(1, ("h",), rnn_tanh_step, rnn_tanh_step_composed),
-    "RNN_RELU": Cell(1, ("h",), rnn_relu_step, rnn_relu_step_composed),
-    "LSTM": Cell(4, ("h", "c"), lstm_step, lstm_step_composed),
-    "GRU": Cell(3, ("h",), gru_step, gru_step_composed),
+    "RNN_TANH": Cell(1, ("h",), rnn_tanh_step_composed, rnn_tanh_step),
+    "RNN_RELU": Cell(1, ("h",), rnn_relu_step_composed, rnn_relu_step),
+    "LSTM": Cell(4, ("h", "c"), lstm_step_composed, lstm_step),
+    "GRU": Cell(3, ("h",), gru_step_composed, gru_step),
+    "GRU_RESET_BEFORE": Cell(3, ("h",), gru_reset_before_step_composed, None),
 }

@@ -1,94 +1,69 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Elementwise kernels: arithmetic and the bounded activations.
+"""Elementwise kernels: arithmetic and activations of contiguous float arrays of one type and shape (cpp/elementwise.h).
 
-Small contiguous float arrays are computed here, because for them NumPy's ufunc machinery costs more than the numbers do;
-everything else goes to the reference, which is NumPy and vectorised.
+Everything else goes to the reference, which is NumPy.
 """
 
-from libc.math cimport tanh
 cimport numpy as cnp
 
 from tinyrnn.kernels import reference
-from tinyrnn.kernels.cpu.plain cimport is_plain
-
-cdef extern from "vector_math.h" nogil:
-    void tinyrnn_tanh_array(const float* x, float* y, Py_ssize_t n)
-    double tinyrnn_sigmoid(double x)
-    void tinyrnn_sigmoid_array(const float* x, float* y, Py_ssize_t n)
+from tinyrnn.kernels.cpu.native cimport kernels, threads
+from tinyrnn.kernels.cpu.plain cimport data, empty_like, is_plain, is_wide
+from tinyrnn.kernels.cpu.table cimport (
+    ADD, DIV, EXP, MUL, NEG, RELU, RELU_BACKWARD, SIGMOID, SIGMOID_BACKWARD, SILU, SILU_BACKWARD, SUB, TANH, TANH_BACKWARD
+)
 
 cnp.import_array()
 
-ctypedef fused real:
-    float
-    double
-
-cdef enum:
-    ADD, SUB, MUL, DIV, NEG, TANH, SIGMOID, TANH_BACKWARD, SIGMOID_BACKWARD
-
-# Up to here a call is overhead; beyond, NumPy's vectorised loops win.
+# Up to here a call is overhead, and not worth giving other Python threads a turn.
 cdef Py_ssize_t SMALL = 1024
-cdef Py_ssize_t SMALL_TANH = 2048  # NumPy's own float32 tanh is vectorised too
-cdef Py_ssize_t SMALL_DOUBLE = 32  # the double functions of libm are not
 
 
-cdef inline bint is_float(object x) noexcept:
-    return cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.NPY_FLOAT
-
-
-cdef inline bint is_small_pair(object a, object b) noexcept:
-    """Two plain arrays of the same shape and type, small enough to be computed here."""
+cdef inline bint are_a_pair(object a, object b) noexcept:
+    """Two plain arrays of the same shape and type."""
     return (
         is_plain(a)
         and is_plain(b)
         and cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.PyArray_TYPE(<cnp.ndarray>b)
         and cnp.PyArray_SAMESHAPE(<cnp.ndarray>a, <cnp.ndarray>b)
-        and cnp.PyArray_SIZE(<cnp.ndarray>a) <= SMALL
     )
 
 
-cdef inline cnp.ndarray empty_like(cnp.ndarray x):
-    return cnp.PyArray_EMPTY(cnp.PyArray_NDIM(x), cnp.PyArray_DIMS(x), cnp.PyArray_TYPE(x), 0)
+cdef inline bint is_small(object x) noexcept:
+    return cnp.PyArray_SIZE(<cnp.ndarray>x) <= SMALL
 
 
-cdef inline void compute(int operation, real* a, real* b, real* out, Py_ssize_t n) noexcept nogil:
-    cdef Py_ssize_t i
-    if operation == ADD:
-        for i in range(n): out[i] = a[i] + b[i]
-    elif operation == SUB:
-        for i in range(n): out[i] = a[i] - b[i]
-    elif operation == MUL:
-        for i in range(n): out[i] = a[i] * b[i]
-    elif operation == DIV:
-        for i in range(n): out[i] = a[i] / b[i]
-    elif operation == NEG:
-        for i in range(n): out[i] = -a[i]
-    elif operation == TANH:
-        if real is float:
-            tinyrnn_tanh_array(a, out, n)
-        else:
-            for i in range(n): out[i] = tanh(a[i])
-    elif operation == SIGMOID:
-        if real is float:
-            tinyrnn_sigmoid_array(a, out, n)
-        else:
-            for i in range(n): out[i] = tinyrnn_sigmoid(a[i])
-    elif operation == TANH_BACKWARD:
-        for i in range(n): out[i] = a[i] * (1 - b[i] * b[i])
-    elif operation == SIGMOID_BACKWARD:
-        for i in range(n): out[i] = a[i] * b[i] * (1 - b[i])
+cdef void run_into(int function, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out) noexcept:
+    cdef void* first = data(a)
+    cdef void* second = data(b)
+    cdef void* result = data(out)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(a)
+    cdef bint wide = is_wide(a)
+    if n <= SMALL:
+        kernels().binary[function][wide](first, second, result, n, 1)
+        return
+    with nogil:
+        kernels().binary[function][wide](first, second, result, n, threads())
 
 
-cdef cnp.ndarray run(int operation, cnp.ndarray a, cnp.ndarray b):
+cdef cnp.ndarray run(int function, cnp.ndarray a, cnp.ndarray b):
     cdef cnp.ndarray out = empty_like(a)
-    run_into(operation, a, b, out)
+    run_into(function, a, b, out)
     return out
 
 
-cdef void run_into(int operation, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out) noexcept:
-    if cnp.PyArray_TYPE(a) == cnp.NPY_FLOAT:
-        compute[float](operation, <float*>cnp.PyArray_DATA(a), <float*>cnp.PyArray_DATA(b), <float*>cnp.PyArray_DATA(out), cnp.PyArray_SIZE(a))
-    else:
-        compute[double](operation, <double*>cnp.PyArray_DATA(a), <double*>cnp.PyArray_DATA(b), <double*>cnp.PyArray_DATA(out), cnp.PyArray_SIZE(a))
+cdef cnp.ndarray run_one(int function, cnp.ndarray x):
+    cdef cnp.ndarray out = empty_like(x)
+    cdef void* argument = data(x)
+    cdef void* result = data(out)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
+    cdef bint wide = is_wide(x)
+    if n <= SMALL:
+        kernels().unary[function][wide](argument, result, n, 1)
+        return out
+    with nogil:
+        kernels().unary[function][wide](argument, result, n, threads())
+    return out
 
 
 # The shortcuts, which the compiled ops call directly: None if the arrays are not small and plain. Then the op goes its usual
@@ -96,81 +71,91 @@ cdef void run_into(int operation, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out)
 
 
 cpdef object small_add(object a, object b):
-    return run(ADD, a, b) if is_small_pair(a, b) else None
+    return run(ADD, a, b) if are_a_pair(a, b) and is_small(a) else None
 
 
 cpdef bint small_add_into(object total, object x) noexcept:
     """Add `x` to `total` in place, if they are small and plain."""
-    if not is_small_pair(total, x) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>total):
+    if not (are_a_pair(total, x) and is_small(x)) or not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>total):
         return False
     run_into(ADD, <cnp.ndarray>total, <cnp.ndarray>x, <cnp.ndarray>total)
     return True
 
 
 cpdef object small_sub(object a, object b):
-    return run(SUB, a, b) if is_small_pair(a, b) else None
+    return run(SUB, a, b) if are_a_pair(a, b) and is_small(a) else None
 
 
 cpdef object small_mul(object a, object b):
-    return run(MUL, a, b) if is_small_pair(a, b) else None
+    return run(MUL, a, b) if are_a_pair(a, b) and is_small(a) else None
 
 
 cpdef object small_div(object a, object b):
-    return run(DIV, a, b) if is_small_pair(a, b) else None
+    return run(DIV, a, b) if are_a_pair(a, b) and is_small(a) else None
 
 
 cpdef object small_neg(object a):
-    return run(NEG, a, a) if is_plain(a) and cnp.PyArray_SIZE(<cnp.ndarray>a) <= SMALL else None
+    return run_one(NEG, a) if is_plain(a) and is_small(a) else None
 
 
 cpdef object small_tanh(object x):
-    if not is_plain(x) or cnp.PyArray_SIZE(<cnp.ndarray>x) > (SMALL_TANH if is_float(x) else SMALL_DOUBLE):
-        return None
-    return run(TANH, x, x)
+    return run_one(TANH, x) if is_plain(x) and is_small(x) else None
 
 
 cpdef object small_tanh_backward(object grad, object y):
-    return run(TANH_BACKWARD, grad, y) if is_small_pair(grad, y) else None
+    return run(TANH_BACKWARD, grad, y) if are_a_pair(grad, y) and is_small(y) else None
 
 
 # The kernels of interface.py.
 
 
 def add_forward(a, b):
-    out = small_add(a, b)
-    return reference.add_forward(a, b) if out is None else out
+    return run(ADD, a, b) if are_a_pair(a, b) else reference.add_forward(a, b)
 
 
 def sub_forward(a, b):
-    out = small_sub(a, b)
-    return reference.sub_forward(a, b) if out is None else out
+    return run(SUB, a, b) if are_a_pair(a, b) else reference.sub_forward(a, b)
 
 
 def mul_forward(a, b):
-    out = small_mul(a, b)
-    return reference.mul_forward(a, b) if out is None else out
+    return run(MUL, a, b) if are_a_pair(a, b) else reference.mul_forward(a, b)
 
 
 def div_forward(a, b):
-    out = small_div(a, b)
-    return reference.div_forward(a, b) if out is None else out
+    return run(DIV, a, b) if are_a_pair(a, b) else reference.div_forward(a, b)
+
+
+def exp_forward(x):
+    return run_one(EXP, x) if is_plain(x) else reference.exp_forward(x)
 
 
 def tanh_forward(x):
-    out = small_tanh(x)
-    return reference.tanh_forward(x) if out is None else out
+    return run_one(TANH, x) if is_plain(x) else reference.tanh_forward(x)
 
 
 def tanh_backward(grad, y):
-    out = small_tanh_backward(grad, y)
-    return reference.tanh_backward(grad, y) if out is None else out
+    return run(TANH_BACKWARD, grad, y) if are_a_pair(grad, y) else reference.tanh_backward(grad, y)
 
 
 def sigmoid_forward(x):
-    if is_plain(x) and (is_float(x) or cnp.PyArray_SIZE(<cnp.ndarray>x) <= SMALL_DOUBLE):
-        return run(SIGMOID, x, x)
-    return reference.sigmoid_forward(x)
+    return run_one(SIGMOID, x) if is_plain(x) else reference.sigmoid_forward(x)
 
 
 def sigmoid_backward(grad, y):
-    return run(SIGMOID_BACKWARD, grad, y) if is_small_pair(grad, y) else reference.sigmoid_backward(grad, y)
+    return run(SIGMOID_BACKWARD, grad, y) if are_a_pair(grad, y) else reference.sigmoid_backward(grad, y)
+
+
+def relu_forward(x):
+    return run_one(RELU, x) if is_plain(x) else reference.relu_forward(x)
+
+
+def relu_backward(grad, y):
+    return run(RELU_BACKWARD, grad, y) if are_a_pair(grad, y) else reference.relu_backward(grad, y)
+
+
+def silu_forward(x):
+    return run_one(SILU, x) if is_plain(x) else reference.silu_forward(x)
+
+
+def silu_backward(grad, x):
+    return run(SILU_BACKWARD, grad, x) if are_a_pair(grad, x) else reference.silu_backward(grad, x)

@@ -1,0 +1,608 @@
+/* The fused backward sweep of a recurrent layer, then the gradients of its weights and input.
+
+   From the last step to the first: dh = dG' W_hh + what comes from outside, where dG' are the gradients of the next step's
+   products; the inner loop leaves dh of a few rows on the stack, where the cell turns it into the gradients dG of its gates.
+   When all dG are there, each weight's gradient is one product over all steps. */
+#pragma once
+
+#include "recurrent.h"
+#include "row_norm.h"
+
+namespace TINYRNN_ISA {
+
+/* The buffers of one direction. Gradients of gates lie in the order of `gates`, but for GRU: hn r z n, so that those of the
+   hidden products (hn r z) and those of the input projections (r z n) are each one matrix. */
+template <typename T> struct BackwardBuffers {
+    Panels<T> hh, hn, hr; // hn: W_hn of GRU_RESET_BEFORE, by its own
+    T *gates;             // (N, saved gates or H), gradients of pre-activations
+    T *products;          // (N, G H), of the products with W_hh, in the order of `gates`; the same memory without layer norm
+    long products_row;
+    T *projected;         // (N, P), of what W_hr gave
+    T *normed;               // (N, H), of the normalised c, with layer norm of it
+    T *output_gate, *cell;   // (B, H), of o and of c itself, likewise
+    const T **h_rows;     // (N), h of the step before
+    T *fed;               // (N, P), h times the recurrent mask, or (N, H) r h
+    T *masked;            // (N, P) h times the recurrent mask, where `fed` has r h
+};
+
+template <typename T, int MODE> class Backward {
+    using Math = VectorMath<T>;
+    static constexpr long VL = LANES<T>;
+    static constexpr int G = gates_of(MODE);
+    static constexpr bool RNN = G == 1;
+    static constexpr bool GATED = MODE == GRU || MODE == GRU_RESET_BEFORE;
+    static constexpr int WIDTH = RNN ? 1 : saved_gates_of(MODE); // of a row of gate gradients, in H
+    static constexpr int FED = MODE == GRU_RESET_BEFORE ? 2 : G; // gates whose products are with h itself
+
+    const LayerProblem &layer;
+    const long B, H, P, N;
+    const bool by_rows;
+    const int threads;
+    long *offsets;
+    Barriers *barriers;
+    BackwardBuffers<T> buffers[2];
+
+  public:
+    Backward(const LayerProblem &problem, int wanted)
+        : layer(problem), B(problem.B), H(problem.H), P(problem.P), N(rows_of(problem)), by_rows(needs_rows(problem)),
+          threads(threads_for(problem, N, wanted, false)) {}
+
+    static bool needs_rows(const LayerProblem &problem) {
+        const SweepProblem &sweep = problem.sweep[0];
+        return MODE == GRU_RESET_BEFORE || sweep.weight_hr || sweep.norm_h_weight || sweep.norm_c_weight;
+    }
+
+    int run() {
+        static thread_local Scratch scratch;
+        Arena count{nullptr};
+        lay_out(count);
+        char *memory = scratch.get<char>(count.used);
+        if (!memory)
+            return 1;
+        Arena arena{memory};
+        lay_out(arena);
+        fill_offsets(layer, offsets);
+        Barriers shared;
+        barriers = &shared;
+        run_team(threads, [&](int member, int members) { run_member(member, members); });
+        return 0;
+    }
+
+  private:
+    void lay_out(Arena &arena) {
+        offsets = arena.take<long>(layer.T + 1);
+        const bool few_rows = layer.batch_sizes[0] < 4 && threads > 1;
+        const int blocks = few_rows ? 2 : 4;
+        for (int d = 0; d < layer.directions; d++) {
+            const SweepProblem &sweep = layer.sweep[d];
+            BackwardBuffers<T> &own = buffers[d];
+            own.hh = {nullptr, FED * H, P, 1, blocks};
+            own.hn = {nullptr, H, H, 1, blocks};
+            own.hr = {nullptr, P, H, 1, blocks};
+            own.hh.packed = arena.take<T>(own.hh.size());
+            if (MODE == GRU_RESET_BEFORE)
+                own.hn.packed = arena.take<T>(own.hn.size());
+            own.gates = arena.take<T>(N * WIDTH * H);
+            own.products = own.gates;
+            own.products_row = WIDTH * H;
+            own.h_rows = arena.take<const T *>(N);
+            if (sweep.weight_hr) {
+                own.hr.packed = arena.take<T>(own.hr.size());
+                own.projected = arena.take<T>(N * P);
+            }
+            if (sweep.norm_h_weight) {
+                own.products = arena.take<T>(N * G * H);
+                own.products_row = G * H;
+            }
+            if (sweep.norm_c_weight) {
+                own.normed = arena.take<T>(N * H);
+                own.output_gate = arena.take<T>(B * H);
+                own.cell = arena.take<T>(B * H);
+            }
+            if (sweep.recurrent_mask || MODE == GRU_RESET_BEFORE)
+                own.fed = arena.take<T>(N * P);
+            if (sweep.recurrent_mask && MODE == GRU_RESET_BEFORE)
+                own.masked = arena.take<T>(N * P);
+        }
+    }
+
+    void run_member(int member, int members) {
+        const FlushDenormals flush;
+        const Place place = place_of(layer, N, member, members, least_rows_for(FED * H * P * (long)sizeof(T)), by_rows);
+        for (int d = place.first_direction; d <= place.last_direction; d++) {
+            prepare(d, place);
+            barriers->direction[d].wait(place.members);
+            sweep_over_time(d, place);
+        }
+        barriers->team.wait(members);
+        for (int d = 0; d < layer.directions; d++)
+            weight_gradients(d, member, members);
+    }
+
+    // ---- before the last step ----
+
+    void prepare(int d, const Place &place) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const BackwardBuffers<T> &own = buffers[d];
+        const T *weight = (const T *)sweep.weight_hh;
+        const Share panels(own.hh.count(), 1, place.member, place.members);
+        for (long panel = panels.first; panel < panels.last; panel++) {
+            if (MODE == GRU) {
+                own.hh.pack_columns(panel, weight + 2 * H * P, P, H, 0); // hn first
+                own.hh.pack_columns(panel, weight, P, 2 * H, H);
+            } else {
+                own.hh.pack_columns(panel, weight, P, FED * H, 0);
+            }
+        }
+        const Share units(own.hn.count(), 1, place.member, place.members);
+        for (long panel = units.first; panel < units.last; panel++) {
+            if (MODE == GRU_RESET_BEFORE)
+                own.hn.pack_columns(panel, weight + 2 * H * P, P, H, 0);
+            if (sweep.weight_hr)
+                own.hr.pack_columns(panel, (const T *)sweep.weight_hr, H, P, 0);
+        }
+        // the gradients of the initial states are what is carried from step to step until then
+        const Share rows(B, 1, place.member, place.members);
+        copy_or_clear((T *)sweep.grad_h_0, (const T *)sweep.grad_h_n, rows.first * P, rows.last * P);
+        if (MODE == LSTM)
+            copy_or_clear((T *)sweep.grad_c_0, (const T *)sweep.grad_c_n, rows.first * H, rows.last * H);
+        const Steps steps = steps_of(sweep);
+        const Share times(layer.T, 1, place.member, place.members);
+        for (long step = times.first; step < times.last; step++)
+            for (long b = 0; b < steps.rows(step); b++)
+                remember_input(sweep, own, steps, step, b);
+    }
+
+    static void copy_or_clear(T *to, const T *from, long first, long last) {
+        if (from)
+            memcpy(to + first, from + first, (last - first) * sizeof(T));
+        else
+            memset(to + first, 0, (last - first) * sizeof(T));
+    }
+
+    /* What W_hh was multiplied with. */
+    void remember_input(const SweepProblem &sweep, const BackwardBuffers<T> &own, const Steps &steps, long step, long b) {
+        const long n = steps.offset(step) + b;
+        const T *h = h_before(sweep, steps, step, b), *mask = (const T *)sweep.recurrent_mask;
+        own.h_rows[n] = h;
+        if (!mask && MODE != GRU_RESET_BEFORE)
+            return;
+        T *masked = (MODE == GRU_RESET_BEFORE ? own.masked : own.fed) + n * P;
+        if (mask) {
+            for (long j = 0; j < P; j++)
+                masked[j] = h[j] * mask[b * P + j];
+            own.h_rows[n] = masked;
+        }
+        if (MODE == GRU_RESET_BEFORE)
+            for (long j = 0; j < H; j++)
+                own.fed[n * H + j] = ((const T *)sweep.gates)[n * 3 * H + j] * own.h_rows[n][j];
+    }
+
+    Steps steps_of(const SweepProblem &sweep) const {
+        return {layer.T, layer.batch_sizes, offsets, sweep.reverse != 0};
+    }
+
+    const T *h_before(const SweepProblem &sweep, const Steps &steps, long step, long b) const {
+        return b < steps.going_on(step) ? (const T *)sweep.output + (steps.offset(step - 1) + b) * sweep.output_row
+                                        : (const T *)sweep.h_0 + b * P;
+    }
+
+    const T *c_before(const SweepProblem &sweep, const Steps &steps, long step, long b) const {
+        return b < steps.going_on(step) ? (const T *)sweep.cells + (steps.offset(step - 1) + b) * H
+                                        : (const T *)sweep.c_0 + b * H;
+    }
+
+    // ---- over time ----
+
+    /* One row at one step. */
+    struct Row {
+        long b, n;
+        const T *h_before, *c_before;
+        bool ends; // here: what is carried is the final state's gradient
+    };
+
+    /* Whether part of dh goes on to the step before past the gates. */
+    static bool passes_by(const SweepProblem &sweep) {
+        return GATED || sweep.zoneout_h || sweep.zoneout_h_rate != 0;
+    }
+
+    void sweep_over_time(int d, const Place &place) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const BackwardBuffers<T> &own = buffers[d];
+        const Steps steps = steps_of(sweep);
+        const Share panels(own.hh.count(), 1, place.unit_member, place.units);
+        Barrier &barrier = barriers->group[d][place.group];
+        for (long step = layer.T - 1; step >= 0; step--) {
+            const long last = minimum(steps.rows(step), place.last_row);
+            if (last > place.first_row)
+                run_step(d, place, panels, steps, step, last);
+            barrier.wait(place.units);
+        }
+        for (long step = 0; step < layer.T; step++) { // where sequences begin
+            const long first = maximum(place.first_row, steps.going_on(step));
+            const long last = minimum(place.last_row, steps.rows(step));
+            if (first < last)
+                initial_gradient(d, panels, steps.offset(step), first, last);
+        }
+    }
+
+    void run_step(int d, const Place &place, const Share &panels, const Steps &steps, long step, long last) {
+        static const T zeros[MAX_VECTORS * VL] = {};
+        const SweepProblem &sweep = layer.sweep[d];
+        const BackwardBuffers<T> &own = buffers[d];
+        const long first = place.first_row, middle = minimum(last, maximum(first, steps.staying(step)));
+        const auto row_of = [&](long b) {
+            return Row{b, steps.offset(step) + b, h_before(sweep, steps, step, b),
+                       MODE == LSTM ? c_before(sweep, steps, step, b) : nullptr, b >= middle};
+        };
+        const T *next = step + 1 == layer.T ? nullptr : own.products + steps.offset(step + 1) * own.products_row;
+        for (long panel = panels.first; panel < panels.last; panel++) {
+            multiply_rows<T>(own.hh, panel, next, own.products_row, first, middle, zeros, 0,
+                             [&](long b, const T *dh) { h_backward(d, row_of(b), panel, dh); });
+            for (long b = middle; b < last; b++)
+                h_backward(d, row_of(b), panel, zeros);
+        }
+        if (sweep.weight_hr)
+            for (long panel = 0; panel < own.hr.count(); panel++)
+                multiply_rows<T>(own.hr, panel, own.projected + steps.offset(step) * P, P, first, last, zeros, 0,
+                                 [&](long b, const T *dhidden) {
+                                     for (int v = 0; v < own.hr.vectors_of(panel); v++)
+                                         hidden_backward(d, row_of(b), own.hr.first_unit(panel) + v * VL, load(dhidden + v * VL));
+                                 });
+        if (sweep.norm_c_weight)
+            for (long b = first; b < last; b++)
+                normed_output_backward(d, row_of(b));
+        if (MODE == GRU_RESET_BEFORE) {
+            if (sweep.norm_h_weight)
+                for (long b = first; b < last; b++)
+                    normalise_backward(d, steps.offset(step) + b, 2 * H, H, 1);
+            const T *dn = own.products + steps.offset(step) * own.products_row + 2 * H;
+            for (long panel = 0; panel < own.hn.count(); panel++)
+                multiply_rows<T>(own.hn, panel, dn, own.products_row, first, last, zeros, 0, [&](long b, const T *dreset) {
+                    for (int v = 0; v < own.hn.vectors_of(panel); v++)
+                        reset_backward(d, row_of(b), own.hn.first_unit(panel) + v * VL, load(dreset + v * VL));
+                });
+        }
+        if (sweep.norm_h_weight)
+            for (long b = first; b < last; b++)
+                normalise_backward(d, steps.offset(step) + b, 0, MODE == GRU_RESET_BEFORE ? 2 * H : G * H, 0);
+    }
+
+    void initial_gradient(int d, const Share &panels, long offset, long first, long last) {
+        static const T zeros[MAX_VECTORS * VL] = {};
+        const SweepProblem &sweep = layer.sweep[d];
+        const BackwardBuffers<T> &own = buffers[d];
+        for (long panel = panels.first; panel < panels.last; panel++)
+            multiply_rows<T>(own.hh, panel, own.products + offset * own.products_row, own.products_row, first, last, zeros, 0,
+                             [&](long b, const T *dh) {
+                                 for (int v = 0; v < own.hh.vectors_of(panel); v++) {
+                                     const long unit = own.hh.first_unit(panel) + v * VL, count = minimum(VL, P - unit);
+                                     T *to = (T *)sweep.grad_h_0 + b * P + unit;
+                                     vec<T> sum = through_mask(sweep, b, unit, count, load(dh + v * VL));
+                                     if (passes_by(sweep))
+                                         sum += load(to, count);
+                                     store(to, sum, count);
+                                 }
+                             });
+    }
+
+    vec<T> through_mask(const SweepProblem &sweep, long b, long unit, long count, vec<T> grad) const {
+        return sweep.recurrent_mask ? grad * load((const T *)sweep.recurrent_mask + b * P + unit, count) : grad;
+    }
+
+    /* All of dh comes together: from the next step (`product`), past its gates, from the output. Then on to the cell. */
+    void h_backward(int d, const Row &row, long panel, const T *product) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const Panels<T> &hh = buffers[d].hh;
+        const bool passing = passes_by(sweep);
+        for (int v = 0; v < hh.vectors_of(panel); v++) {
+            const long unit = hh.first_unit(panel) + v * VL, count = minimum(VL, P - unit);
+            T *carried = (T *)sweep.grad_h_0 + row.b * P + unit;
+            vec<T> dh = load(product + v * VL);
+            if (!row.ends)
+                dh = through_mask(sweep, row.b, unit, count, dh);
+            if (row.ends || passing)
+                dh += load(carried, count);
+            if (sweep.grad_output)
+                dh += load((const T *)sweep.grad_output + row.n * sweep.grad_output_row + unit, count);
+            vec<T> past{};
+            if (sweep.zoneout_h || sweep.zoneout_h_rate != 0) {
+                past = keep<T>(vec<T>{}, dh, sweep.zoneout_h, sweep.zoneout_h_rate, row.n * P + unit, count);
+                dh -= past;
+            }
+            if constexpr (GATED)
+                past += gated_backward(d, row, unit, dh);
+            if (passing)
+                store(carried, past, count);
+            if constexpr (RNN)
+                rnn_backward(d, row, unit, dh);
+            if constexpr (MODE == LSTM) {
+                if (sweep.weight_hr)
+                    store(buffers[d].projected + row.n * P + unit, dh, count);
+                else
+                    hidden_backward(d, row, unit, dh);
+            }
+        }
+    }
+
+    // ---- the cells ----
+
+    T *gates_of_row(int d, long n) { return buffers[d].gates + n * WIDTH * H; }
+
+    void rnn_backward(int d, const Row &row, long unit, vec<T> dh) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const long count = minimum(VL, H - unit);
+        vec<T> h = load((const T *)sweep.output + row.n * sweep.output_row + unit, count);
+        if (sweep.zoneout_h || sweep.zoneout_h_rate != 0)
+            h = load((const T *)sweep.hidden + row.n * H + unit, count); // as it was before zoneout
+        store(gates_of_row(d, row.n) + unit, MODE == RNN_TANH ? RnnTanh<Math>::backward(dh, h) : RnnRelu<Math>::backward(dh, h),
+              count);
+    }
+
+    /* From d(o tanh(c)): by way of o, and of c. */
+    void hidden_backward(int d, const Row &row, long unit, vec<T> dhidden) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const long count = minimum(VL, H - unit);
+        const LstmCell<Math> cell = lstm_cell(sweep, row, unit, count);
+        if (sweep.norm_c_weight) {
+            const vec<T> weight = load((const T *)sweep.norm_c_weight + unit, count);
+            const vec<T> normed = load((const T *)sweep.norm_c + row.n * H + unit, count);
+            const vec<T> y = tanh<T>(normed * weight + load((const T *)sweep.norm_c_bias + unit, count));
+            store(buffers[d].output_gate + row.b * H + unit, dhidden * y, count);
+            store(buffers[d].normed + row.n * H + unit, dhidden * cell.o * (T(1) - y * y), count);
+            return;
+        }
+        const vec<T> y = tanh<T>(candidate(sweep, cell, row, unit, count));
+        lstm_backward(d, row, unit, cell, dhidden * y, dhidden * cell.o * (T(1) - y * y));
+    }
+
+    LstmCell<Math> lstm_cell(const SweepProblem &sweep, const Row &row, long unit, long count) const {
+        const T *gates = (const T *)sweep.gates + row.n * 4 * H + unit;
+        return {load(gates, count), load(gates + H, count), load(gates + 2 * H, count), load(gates + 3 * H, count)};
+    }
+
+    /* c before zoneout. */
+    vec<T> candidate(const SweepProblem &sweep, const LstmCell<Math> &cell, const Row &row, long unit, long count) const {
+        if (sweep.zoneout_c || sweep.zoneout_c_rate != 0)
+            return cell.f * load(row.c_before + unit, count) + cell.i * cell.g;
+        return load((const T *)sweep.cells + row.n * H + unit, count);
+    }
+
+    /* grad_o: of o; dc: of c, from h alone. */
+    void lstm_backward(int d, const Row &row, long unit, const LstmCell<Math> &cell, vec<T> grad_o, vec<T> dc) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const long count = minimum(VL, H - unit);
+        T *carried = (T *)sweep.grad_c_0 + row.b * H + unit;
+        const T *peephole = (const T *)sweep.peephole;
+        vec<T> from_outside = load(carried, count);
+        if (sweep.grad_cells)
+            from_outside += load((const T *)sweep.grad_cells + row.n * H + unit, count);
+        vec<T> past = keep<T>(vec<T>{}, from_outside, sweep.zoneout_c, sweep.zoneout_c_rate, row.n * H + unit, count);
+        dc += from_outside - past;
+        const vec<T> o_in = cell.output_gate_backward(grad_o);
+        if (peephole)
+            dc += o_in * load(peephole + 2 * H + unit, count);
+        const vec<T> c_before = load(row.c_before + unit, count);
+        const typename LstmCell<Math>::Gradients grad = cell.cell_backward(dc, c_before);
+        past += dc * cell.f;
+        if (peephole)
+            past += grad.i * load(peephole + unit, count) + grad.f * load(peephole + H + unit, count);
+        store(carried, past, count);
+        T *gates = gates_of_row(d, row.n) + unit;
+        store(gates, grad.i, count);
+        store(gates + H, grad.f, count);
+        store(gates + 2 * H, grad.g, count);
+        store(gates + 3 * H, o_in, count);
+    }
+
+    /* Gives what of dh goes to h of the step before past the gates. */
+    vec<T> gated_backward(int d, const Row &row, long unit, vec<T> dh) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const long count = minimum(VL, H - unit);
+        const T *saved = (const T *)sweep.gates + row.n * WIDTH * H + unit;
+        T *gates = gates_of_row(d, row.n) + unit;
+        GruCell<Math> cell{load(saved, count), load(saved + H, count), load(saved + 2 * H, count), {}};
+        const vec<T> before = load(row.h_before + unit, count);
+        if constexpr (MODE == GRU) {
+            cell.hn = load(saved + 3 * H, count);
+            const typename GruCell<Math>::Gradients grad = cell.backward(dh, before);
+            store(gates, grad.hn, count);
+            store(gates + H, grad.r, count);
+            store(gates + 2 * H, grad.z, count);
+            store(gates + 3 * H, grad.n, count);
+        } else {
+            store(gates + H, cell.update_backward(dh, before), count);
+            store(gates + 2 * H, cell.candidate_backward(dh), count);
+        }
+        return dh * cell.z;
+    }
+
+    /* GRU_RESET_BEFORE, from the gradient of r (mask h'). */
+    void reset_backward(int d, const Row &row, long unit, vec<T> dreset) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const long count = minimum(VL, H - unit);
+        const vec<T> r = load((const T *)sweep.gates + row.n * 3 * H + unit, count);
+        const vec<T> fed = load(buffers[d].h_rows[row.n] + unit, count);
+        store(gates_of_row(d, row.n) + unit, dreset * fed * r * (T(1) - r), count);
+        T *carried = (T *)sweep.grad_h_0 + row.b * P + unit;
+        store(carried, load(carried, count) + through_mask(sweep, row.b, unit, count, dreset * r), count);
+    }
+
+    // ---- layer norm ----
+
+    void normed_output_backward(int d, const Row &row) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const T *normed = buffers[d].normed + row.n * H, *weight = (const T *)sweep.norm_c_weight;
+        T *dc = buffers[d].cell + row.b * H;
+        for (long j = 0; j < H; j++)
+            dc[j] = normed[j] * weight[j];
+        normalise_row_backward(dc, (const T *)sweep.norm_c + row.n * H, ((const T *)sweep.norm_c_scale)[row.n], H);
+        for (long unit = 0; unit < H; unit += VL) {
+            const long count = minimum(VL, H - unit);
+            lstm_backward(d, row, unit, lstm_cell(sweep, row, unit, count),
+                          load(buffers[d].output_gate + row.b * H + unit, count), load(dc + unit, count));
+        }
+    }
+
+    /* From the gradients of gates to those of the products with W_hh, `count` of them from `first` on. */
+    void normalise_backward(int d, long n, long first, long count, int part) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const int parts = MODE == GRU_RESET_BEFORE ? 2 : 1;
+        const T *gates = gates_of_row(d, n);
+        T *products = buffers[d].products + n * G * H;
+        for (long j = first; j < first + count; j++)
+            products[j] = gates[j] * ((const T *)sweep.norm_h_weight)[as_stored(j)];
+        normalise_row_backward(products + first, (const T *)sweep.norm_h + n * G * H + first,
+                               ((const T *)sweep.norm_h_scale)[n * parts + part], count);
+    }
+
+    /* Where the parameters of a row of products have what is number j here: GRU's n is first here, last there. */
+    long as_stored(long j) const { return MODE != GRU ? j : j < H ? j + 2 * H : j - H; }
+
+    // ---- after the first step ----
+
+    void weight_gradients(int d, int member, int members) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const BackwardBuffers<T> &own = buffers[d];
+        const long row = WIDTH * H, I = layer.I;
+        const T *gates_x = own.gates + (MODE == GRU ? H : 0);
+        if (layer.grad_x && sweep.weight_ih)
+            gemm_share<T>(member, members, N, I, G * H, {gates_x, row, 1}, {(const T *)sweep.weight_ih, I, 1},
+                          d > 0 ? (const T *)layer.grad_x : nullptr, I, (T *)layer.grad_x, I);
+        else if (layer.grad_x)
+            add_rows(member, members, gates_x, row, d > 0);
+        if (sweep.weight_ih)
+            gemm_share<T>(member, members, G * H, I, N, {gates_x, 1, row}, {(const T *)layer.x, layer.x_row, 1}, nullptr, 0,
+                          (T *)sweep.grad_weight_ih, I);
+        const Operand<T> h{nullptr, 0, 1, own.h_rows};
+        const auto hidden_weights = [&](long from, long gates, const Operand<T> &fed, long to) {
+            gemm_share<T>(member, members, gates * H, P, N, {own.products + from * H, 1, own.products_row}, fed, nullptr, 0,
+                          (T *)sweep.grad_weight_hh + to * H * P, P);
+        };
+        if (MODE == GRU) {
+            hidden_weights(0, 1, h, 2);
+            hidden_weights(1, 2, h, 0);
+        } else {
+            hidden_weights(0, FED, h, 0);
+        }
+        if (MODE == GRU_RESET_BEFORE)
+            hidden_weights(2, 1, {own.fed, H, 1}, 2);
+        if (sweep.weight_hr)
+            gemm_share<T>(member, members, P, H, N, {own.projected, 1, P}, {(const T *)sweep.hidden, H, 1}, nullptr, 0,
+                          (T *)sweep.grad_weight_hr, H);
+        sum_gates(d, member, members);
+        if (sweep.norm_c_weight) {
+            sum_columns(member, members, own.normed, H, (const T *)sweep.norm_c, H, H, (T *)sweep.grad_norm_c_weight);
+            sum_columns(member, members, own.normed, H, nullptr, 0, H, (T *)sweep.grad_norm_c_bias);
+        }
+        if (sweep.peephole)
+            sum_peepholes(d, member, members);
+    }
+
+    /* The gradient of projections that came as they are; both directions have the same. */
+    void add_rows(int member, int members, const T *from, long row, bool to_what_is_there) {
+        const Share rows(N, 1, member, members);
+        for (long n = rows.first; n < rows.last; n++)
+            for (long j = 0; j < G * H; j++) {
+                T *to = (T *)layer.grad_x + n * G * H + j;
+                *to = to_what_is_there ? *to + from[n * row + j] : from[n * row + j];
+            }
+    }
+
+    /* The gradients of biases and of the parameters of layer norm. */
+    void sum_gates(int d, int member, int members) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const T *gates = buffers[d].gates;
+        const long row = WIDTH * H;
+        T *ih = (T *)sweep.grad_bias_ih, *hh = (T *)sweep.grad_bias_hh;
+        if (MODE == GRU) {
+            if (ih)
+                sum_columns(member, members, gates + H, row, nullptr, 0, 3 * H, ih);
+            if (hh) {
+                sum_columns(member, members, gates, row, nullptr, 0, H, hh + 2 * H);
+                sum_columns(member, members, gates + H, row, nullptr, 0, 2 * H, hh);
+            }
+        } else if (ih || hh) {
+            sum_columns(member, members, gates, row, nullptr, 0, G * H, ih ? ih : hh, ih ? hh : nullptr);
+        }
+        if (!sweep.norm_h_weight)
+            return;
+        T *weight = (T *)sweep.grad_norm_h_weight, *bias = (T *)sweep.grad_norm_h_bias;
+        const T *normed = (const T *)sweep.norm_h;
+        const auto sum = [&](long from, long count, long to) {
+            sum_columns(member, members, gates + from, row, normed + from, G * H, count, weight + to);
+            sum_columns(member, members, gates + from, row, nullptr, 0, count, bias + to);
+        };
+        if (MODE == GRU) {
+            sum(0, H, 2 * H);
+            sum(H, 2 * H, 0);
+        } else {
+            sum(0, G * H, 0);
+        }
+    }
+
+    /* out[j] = sum over all rows of a[j], or a[j] b[j]; this member's columns. `copy`: another place for the same. */
+    void sum_columns(int member, int members, const T *a, long a_row, const T *b, long b_row, long count, T *out,
+                     T *copy = nullptr) {
+        const Share columns(count, VL, member, members);
+        for (long j = columns.first; j < columns.last; j += 4 * VL) {
+            vec<T> sum[4] = {};
+            const long here = minimum(4 * VL, columns.last - j);
+            for (long n = 0; n < N; n++)
+                UNROLL
+                for (int v = 0; v < 4; v++)
+                    if (v * VL < here) {
+                        const long lanes = here - v * VL;
+                        const vec<T> x = load(a + n * a_row + j + v * VL, lanes);
+                        sum[v] += b ? x * load(b + n * b_row + j + v * VL, lanes) : x;
+                    }
+            for (int v = 0; v * VL < here; v++) {
+                store(out + j + v * VL, sum[v], here - v * VL);
+                if (copy)
+                    store(copy + j + v * VL, sum[v], here - v * VL);
+            }
+        }
+    }
+
+    void sum_peepholes(int d, int member, int members) {
+        const SweepProblem &sweep = layer.sweep[d];
+        const Steps steps = steps_of(sweep);
+        const Share columns(H, VL, member, members);
+        for (long unit = columns.first; unit < columns.last; unit += VL) {
+            const long count = minimum(VL, H - unit);
+            vec<T> i{}, f{}, o{};
+            for (long step = 0; step < layer.T; step++)
+                for (long b = 0; b < steps.rows(step); b++) {
+                    const Row row{b, steps.offset(step) + b, nullptr, c_before(sweep, steps, step, b), false};
+                    const T *gates = gates_of_row(d, row.n) + unit;
+                    const vec<T> before = load(row.c_before + unit, count);
+                    i += load(gates, count) * before;
+                    f += load(gates + H, count) * before;
+                    const LstmCell<Math> cell = lstm_cell(sweep, row, unit, count);
+                    o += load(gates + 3 * H, count) * candidate(sweep, cell, row, unit, count);
+                }
+            store((T *)sweep.grad_peephole + unit, i, count);
+            store((T *)sweep.grad_peephole + H + unit, f, count);
+            store((T *)sweep.grad_peephole + 2 * H + unit, o, count);
+        }
+    }
+};
+
+template <typename T> static int recurrent_backward(const LayerProblem *layer, int threads) {
+    const int most = (int)minimum(threads, MOST_THREADS);
+    switch (layer->mode) {
+    case RNN_TANH:
+        return Backward<T, RNN_TANH>(*layer, most).run();
+    case RNN_RELU:
+        return Backward<T, RNN_RELU>(*layer, most).run();
+    case LSTM:
+        return Backward<T, LSTM>(*layer, most).run();
+    case GRU:
+        return Backward<T, GRU>(*layer, most).run();
+    case GRU_RESET_BEFORE:
+        return Backward<T, GRU_RESET_BEFORE>(*layer, most).run();
+    }
+    return 0;
+}
+
+} // namespace TINYRNN_ISA

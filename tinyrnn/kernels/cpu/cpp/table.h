@@ -1,0 +1,182 @@
+/* What the C++ kernels offer to Cython: one table of function pointers, filled once per instruction set.
+
+   Of every pair [2] the first is for float, the second for double; void* are arrays of that type. Sizes and strides are in
+   elements. `threads` is the most threads that may be used. table.pxd says the same to Cython. */
+#pragma once
+
+#include <stdint.h>
+
+#undef I /* complex.h's, which Cython's C files include */
+
+/* C (M, N) = init + A (M, K) B (K, N), `batch` times. Strides are free, but the columns of init and C are contiguous.
+   init: C itself to add to what is there; another matrix, or one row for all with init_row 0; nullptr is 0. */
+struct GemmProblem {
+    long batch, M, N, K;
+    const void *a;
+    long a_batch, a_row, a_col;
+    const void *b;
+    long b_batch, b_row, b_col;
+    const void *init;
+    long init_batch, init_row;
+    void *c;
+    long c_batch, c_row;
+};
+
+/* Elementwise functions of one and of two arrays, in the order of the tables of kernels.h. */
+enum Unary { NEG, EXP, TANH, SIGMOID, RELU, SILU, UNARY_FUNCTIONS };
+enum Binary { ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, RELU_BACKWARD, SILU_BACKWARD, BINARY_FUNCTIONS };
+
+/* (rows, size) matrices. forward: a is x; backward: a is the gradient and b the output. */
+struct RowsProblem {
+    long rows, size;
+    const void *a, *b;
+    void *out;
+};
+
+struct CrossEntropyProblem {
+    long rows, classes;
+    const int64_t *target; /* (rows) */
+    const void *weight;    /* (classes), or nullptr */
+    int64_t ignore_index;
+    double smoothing;
+    const void *x;                   /* (rows, classes): forward reads it, and writes */
+    void *losses, *log_probabilities; /* (rows), (rows, classes) */
+    const void *grad;                /* (rows): backward reads it, and writes */
+    void *grad_x;                    /* (rows, classes) */
+};
+
+/* The most parts in which the gradients of weight and bias are summed. */
+enum { LAYER_NORM_PARTS = 64 };
+
+struct LayerNormProblem {
+    long rows, size;
+    const void *x, *weight, *bias; /* (rows, size), and (size) or nullptr */
+    double eps;
+    void *y, *mean, *rstd; /* (rows, size), (rows), (rows): forward writes them, and backward reads the latter two */
+    const void *grad;      /* (rows, size) */
+    void *grad_x, *grad_weight, *grad_bias, *parts; /* (rows, size), (size), (size), and room for 2 LAYER_NORM_PARTS rows */
+};
+
+struct EmbeddingProblem {
+    long count, V, E;
+    const int64_t *ids; /* (count) */
+    int64_t padding_idx; /* -1: none */
+    const void *grad;   /* (count, E) */
+    void *out;          /* (V, E) */
+};
+
+/* y = x times `scale` with probability 1 - p, else times 0; x may be nullptr, for ones. */
+struct DropoutProblem {
+    long size;
+    const void *x;
+    void *y;
+    double p, scale;
+    uint64_t seed, call;
+};
+
+/* Sums over parameters are taken in chunks of so many elements, whatever the number of threads. */
+enum { PARAMETER_CHUNK = 4096 };
+
+/* state: SGD's momentum buffer; Adam's means of the gradient, of its square, and the largest of the latter; or nullptr. */
+struct Parameter {
+    long size;
+    void *param;
+    const void *grad;
+    void *state[3];
+};
+
+struct SgdOptions {
+    double lr, momentum, undamped, weight_decay;
+    int nesterov, maximize;
+};
+
+/* step_size and root_correction2 hold the corrections of the bias; rest is 1 - beta; shrink: the decoupled weight decay. */
+struct AdamOptions {
+    double step_size, rest1, beta2, rest2, root_correction2, eps, weight_decay, shrink;
+    int maximize;
+};
+
+enum RecurrentMode { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_RESET_BEFORE };
+
+/* One direction of a recurrent layer: kernels/sweeps.py says what everything is. Matrices are contiguous but for those that
+   come with a *_row, from row to row. G gates: 1, 4 (i f g o) or 3 (r z n). P = H without a projection. A pointer to what is
+   not there is nullptr. N rows are packed: those of step t are the first batch_sizes[t] sequences. */
+struct SweepProblem {
+    const void *weight_ih;               /* (G H, I); nullptr: x has the projections, (N, G H) */
+    const void *weight_hh;               /* (G H, P) */
+    const void *bias_ih, *bias_hh;       /* (G H) */
+    const void *weight_hr;               /* (P, H) */
+    const void *peephole;                /* (3, H) */
+    const void *norm_h_weight, *norm_h_bias, *norm_c_weight, *norm_c_bias; /* (G H) twice, (H) twice */
+    const void *recurrent_mask;          /* (B, P) */
+    const void *zoneout_h, *zoneout_c;   /* (N, P), (N, H); nullptr: the same for all, */
+    double zoneout_h_rate, zoneout_c_rate; /* these */
+    const void *h_0, *c_0;               /* (B, P), (B, H) */
+    int reverse;
+
+    void *output; /* (N, P); forward writes from here on */
+    long output_row;
+    void *h_n, *c_n;
+    /* what backward needs; nullptr: nothing is saved */
+    void *cells;  /* (N, H) */
+    void *gates;  /* (N, 4 H), GRU: r z n hn; GRU_RESET_BEFORE: (N, 3 H) */
+    void *hidden; /* (N, H): o tanh(c), with a projection; h before zoneout, of an RNN with it */
+    void *norm_h, *norm_h_scale; /* (N, G H), (N, 1 or 2): normalised products with W_hh, and 1 / their deviation */
+    void *norm_c, *norm_c_scale; /* (N, H), (N) */
+
+    const void *grad_output; /* (N, P) */
+    long grad_output_row;
+    const void *grad_h_n, *grad_c_n, *grad_cells;
+    void *grad_h_0, *grad_c_0; /* backward writes from here on */
+    void *grad_weight_ih, *grad_weight_hh, *grad_bias_ih, *grad_bias_hh, *grad_weight_hr, *grad_peephole;
+    void *grad_norm_h_weight, *grad_norm_h_bias, *grad_norm_c_weight, *grad_norm_c_bias;
+};
+
+struct LayerProblem {
+    enum RecurrentMode mode;
+    long T, B, I, H, P;
+    const long *batch_sizes; /* (T), falling, none 0 */
+    const void *x;           /* (N, I), or (N, G H) */
+    long x_row;
+    void *grad_x; /* like x, contiguous; nullptr: not wanted */
+    int directions;
+    struct SweepProblem sweep[2];
+};
+
+struct Table {
+    const char *name; /* x86-64-v4, ... */
+    int vector_bytes;
+    /* Runs independent fused multiply-adds for about `seconds` and returns floating-point operations per second. */
+    double (*peak_rate[2])(double seconds, int threads);
+    void (*gemm[2])(const struct GemmProblem *problem, int threads);
+    void (*unary[UNARY_FUNCTIONS][2])(const void *x, void *y, long n, int threads);
+    void (*binary[BINARY_FUNCTIONS][2])(const void *a, const void *b, void *y, long n, int threads);
+    void (*softmax_forward[2])(const struct RowsProblem *problem, int threads);
+    void (*softmax_backward[2])(const struct RowsProblem *problem, int threads);
+    void (*log_softmax_forward[2])(const struct RowsProblem *problem, int threads);
+    void (*log_softmax_backward[2])(const struct RowsProblem *problem, int threads);
+    void (*cross_entropy_forward[2])(const struct CrossEntropyProblem *problem, int threads);
+    void (*cross_entropy_backward[2])(const struct CrossEntropyProblem *problem, int threads);
+    void (*layer_norm_forward[2])(const struct LayerNormProblem *problem, int threads);
+    void (*layer_norm_backward[2])(const struct LayerNormProblem *problem, int threads);
+    void (*embedding_forward)(const void *table, const int64_t *ids, void *out, long count, long row_bytes, int threads);
+    void (*embedding_backward[2])(const struct EmbeddingProblem *problem, int threads);
+    void (*dropout[2])(const struct DropoutProblem *problem, int threads);
+    /* sums: one number for each chunk of every parameter */
+    void (*square_sums[2])(const struct Parameter *parameters, long count, double *sums, int threads);
+    void (*scale_inplace[2])(const struct Parameter *parameters, long count, double factor, int threads);
+    void (*sgd_step[2])(const struct Parameter *parameters, long count, const struct SgdOptions *options, int threads);
+    void (*adam_step[2])(const struct Parameter *parameters, long count, const struct AdamOptions *options, int threads);
+    /* 0, or 1 if there is no memory. */
+    int (*recurrent_forward[2])(const struct LayerProblem *layer, int threads);
+    int (*recurrent_backward[2])(const struct LayerProblem *layer, int threads);
+};
+
+/* The tables of this build that this processor can run, the best first; the list ends with nullptr. */
+const struct Table *const *available_tables();
+
+/* 1 in a process that was forked from one that had asked for its tables: OpenMP's threads do not survive a fork. */
+int is_forked_child();
+
+/* 1 if the kernels were built with OpenMP; without it they run on one thread. */
+int built_with_openmp();

@@ -1,0 +1,172 @@
+"""cpp/table.h, for Cython: the C++ kernels, which come in one table per instruction set."""
+
+from libc.stdint cimport int64_t, uint64_t
+
+cdef extern from "table.h" nogil:
+    enum:
+        LAYER_NORM_PARTS, PARAMETER_CHUNK
+        NEG, EXP, TANH, SIGMOID, RELU, SILU, UNARY_FUNCTIONS
+        ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, RELU_BACKWARD, SILU_BACKWARD, BINARY_FUNCTIONS
+
+    struct RowsProblem:
+        long rows, size
+        const void* a
+        const void* b
+        void* out
+
+    struct CrossEntropyProblem:
+        long rows, classes
+        const int64_t* target
+        const void* weight
+        int64_t ignore_index
+        double smoothing
+        const void* x
+        void* losses
+        void* log_probabilities
+        const void* grad
+        void* grad_x
+
+    struct LayerNormProblem:
+        long rows, size
+        const void* x
+        const void* weight
+        const void* bias
+        double eps
+        void* y
+        void* mean
+        void* rstd
+        const void* grad
+        void* grad_x
+        void* grad_weight
+        void* grad_bias
+        void* parts
+
+    struct EmbeddingProblem:
+        long count, V, E
+        const int64_t* ids
+        int64_t padding_idx
+        const void* grad
+        void* out
+
+    struct DropoutProblem:
+        long size
+        const void* x
+        void* y
+        double p, scale
+        uint64_t seed, call
+
+    struct Parameter:
+        long size
+        void* param
+        const void* grad
+        void* state[3]
+
+    struct SgdOptions:
+        double lr, momentum, undamped, weight_decay
+        int nesterov, maximize
+
+    struct AdamOptions:
+        double step_size, rest1, beta2, rest2, root_correction2, eps, weight_decay, shrink
+        int maximize
+
+    struct GemmProblem:
+        long batch, M, N, K
+        const void* a
+        long a_batch, a_row, a_col
+        const void* b
+        long b_batch, b_row, b_col
+        const void* init
+        long init_batch, init_row
+        void* c
+        long c_batch, c_row
+
+    enum RecurrentMode:
+        RNN_TANH, RNN_RELU, LSTM, GRU, GRU_RESET_BEFORE
+
+    struct SweepProblem:
+        const void* weight_ih
+        const void* weight_hh
+        const void* bias_ih
+        const void* bias_hh
+        const void* weight_hr
+        const void* peephole
+        const void* norm_h_weight
+        const void* norm_h_bias
+        const void* norm_c_weight
+        const void* norm_c_bias
+        const void* recurrent_mask
+        const void* zoneout_h
+        const void* zoneout_c
+        double zoneout_h_rate, zoneout_c_rate
+        const void* h_0
+        const void* c_0
+        int reverse
+        void* output
+        long output_row
+        void* h_n
+        void* c_n
+        void* cells
+        void* gates
+        void* hidden
+        void* norm_h
+        void* norm_h_scale
+        void* norm_c
+        void* norm_c_scale
+        const void* grad_output
+        long grad_output_row
+        const void* grad_h_n
+        const void* grad_c_n
+        const void* grad_cells
+        void* grad_h_0
+        void* grad_c_0
+        void* grad_weight_ih
+        void* grad_weight_hh
+        void* grad_bias_ih
+        void* grad_bias_hh
+        void* grad_weight_hr
+        void* grad_peephole
+        void* grad_norm_h_weight
+        void* grad_norm_h_bias
+        void* grad_norm_c_weight
+        void* grad_norm_c_bias
+
+    struct LayerProblem:
+        RecurrentMode mode
+        long T, B, I, H, P
+        const long* batch_sizes
+        const void* x
+        long x_row
+        void* grad_x
+        int directions
+        SweepProblem[2] sweep
+
+    struct Table:
+        const char* name
+        int vector_bytes
+        double (*peak_rate[2])(double seconds, int threads) noexcept nogil
+        void (*gemm[2])(const GemmProblem* problem, int threads) noexcept nogil
+        int (*recurrent_forward[2])(const LayerProblem* layer, int threads) noexcept nogil
+        int (*recurrent_backward[2])(const LayerProblem* layer, int threads) noexcept nogil
+        void (*unary[UNARY_FUNCTIONS][2])(const void* x, void* y, long n, int threads) noexcept nogil
+        void (*binary[BINARY_FUNCTIONS][2])(const void* a, const void* b, void* y, long n, int threads) noexcept nogil
+        void (*softmax_forward[2])(const RowsProblem* problem, int threads) noexcept nogil
+        void (*softmax_backward[2])(const RowsProblem* problem, int threads) noexcept nogil
+        void (*log_softmax_forward[2])(const RowsProblem* problem, int threads) noexcept nogil
+        void (*log_softmax_backward[2])(const RowsProblem* problem, int threads) noexcept nogil
+        void (*cross_entropy_forward[2])(const CrossEntropyProblem* problem, int threads) noexcept nogil
+        void (*cross_entropy_backward[2])(const CrossEntropyProblem* problem, int threads) noexcept nogil
+        void (*layer_norm_forward[2])(const LayerNormProblem* problem, int threads) noexcept nogil
+        void (*layer_norm_backward[2])(const LayerNormProblem* problem, int threads) noexcept nogil
+        void (*embedding_forward)(
+            const void* table, const int64_t* ids, void* out, long count, long row_bytes, int threads
+        ) noexcept nogil
+        void (*embedding_backward[2])(const EmbeddingProblem* problem, int threads) noexcept nogil
+        void (*dropout[2])(const DropoutProblem* problem, int threads) noexcept nogil
+        void (*square_sums[2])(const Parameter* parameters, long count, double* sums, int threads) noexcept nogil
+        void (*scale_inplace[2])(const Parameter* parameters, long count, double factor, int threads) noexcept nogil
+        void (*sgd_step[2])(const Parameter* parameters, long count, const SgdOptions* options, int threads) noexcept nogil
+        void (*adam_step[2])(const Parameter* parameters, long count, const AdamOptions* options, int threads) noexcept nogil
+
+    const Table* const* available_tables()
+    bint is_forked_child()
+    bint built_with_openmp()

@@ -1,0 +1,4 @@
+# C types for recurrent.py.
+from tinyrnn.ops.casting cimport array
+
+cdef object _zeros(object like, tuple shape)

@@ -1,0 +1,132 @@
+"""A recurrent layer step by step: the rungs below the fused sweep.
+
+L0 steps with primitive ops, L1 with one node per step wherever the cell has no option that reaches inside it. Double backward
+through the fused sweep runs on L1, and the tests hold all rungs equal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tinyrnn.kernels.sweeps import Sweep
+from tinyrnn.ops.casting import array
+from tinyrnn.ops.products import linear
+from tinyrnn.ops.recurrent_cells import CELLS, Cell
+from tinyrnn.ops.slicing import cat, narrow, split, stack
+
+State = tuple[Any, ...]
+
+
+def stepped_layer(
+    mode: str, x: Any, batch_sizes: np.ndarray, sweeps: Sequence[Sweep], composed: bool, with_cells: bool
+) -> tuple[Any, ...]:
+    """One layer in all its directions.
+
+    Parameters
+    ----------
+    x : (N, I), packed rows.
+    batch_sizes : rows of every step, falling.
+    sweeps : D Sweeps of tensors, in the order of the packing.
+    composed : rung L0 in place of L1.
+    with_cells : return also what c was after every step.
+
+    Returns
+    -------
+    output (N, D*P), then each final state (D, B, ...), then if `with_cells` the D cell states (N, H).
+    """
+    sizes = batch_sizes.tolist()
+    outputs, finals, cells = zip(*[_sweep(CELLS[mode], x, sizes, sweep, composed) for sweep in sweeps])
+    states = tuple([stack(list(each), 0) for each in zip(*finals)])
+    return cat(list(outputs), 1), *states, *(cells if with_cells else ())
+
+
+def _sweep(cell: Cell, x: Any, batch_sizes: list[int], sweep: Sweep, composed: bool) -> tuple[Any, State, Any]:
+    """Outputs (N, P), final states, and the cell states (N, H) of an LSTM, else None."""
+    state = tuple([each for each in (sweep.h_0, sweep.c_0) if each is not None])
+    if not batch_sizes:
+        empty = [narrow(each, 0, 0, 0) for each in state]
+        return empty[0], state, empty[1] if len(empty) > 1 else None
+    gates_x = x if sweep.weight_ih is None else linear(x, sweep.weight_ih, sweep.bias_ih)
+    inputs = list(zip(split(gates_x, batch_sizes, 0), _rows_of(batch_sizes)))
+    run = _backward_in_time if sweep.reverse else _forward_in_time
+    states, final = run(lambda given, before: _step(cell, *given, before, sweep, composed), inputs, batch_sizes, state)
+    joined = [cat(list(each), 0) for each in zip(*states)]
+    return joined[0], final, joined[1] if len(joined) > 1 else None
+
+
+def _rows_of(batch_sizes: list[int]) -> list[slice]:
+    """The packed rows of every step."""
+    ends = np.cumsum(batch_sizes).tolist()
+    return [slice(end - size, end) for end, size in zip(ends, batch_sizes)]
+
+
+def _forward_in_time(step: Any, inputs: list, batch_sizes: list[int], state: State) -> tuple[list[State], State]:
+    states: list[State] = []
+    ended: list[list] = [[] for _ in state]  # for every state, its rows of the sequences that have ended
+    alive = array(state[0]).shape[0]
+    for given, size in zip(inputs, batch_sizes):
+        if size < alive:
+            parts = [split(each, [size, alive - size], 0) for each in state]
+            state = tuple([going_on for going_on, _ in parts])
+            for rows, (_, end) in zip(ended, parts):
+                rows.insert(0, end)
+            alive = size
+        state = step(given, state)
+        states.append(state)
+    return states, tuple([_join([each, *rows]) for each, rows in zip(state, ended)])
+
+
+def _backward_in_time(step: Any, inputs: list, batch_sizes: list[int], state: State) -> tuple[list[State], State]:
+    # how many sequences start at each step, last step first; the empty ones never do
+    starting = [size - after for size, after in zip(batch_sizes, [*batch_sizes[1:], 0])][::-1]
+    empty = array(state[0]).shape[0] - batch_sizes[0]
+    waiting = [iter(split(each, [count for count in (*starting, empty) if count], 0)) for each in state]
+    state = ()
+    states: list[State] = []
+    for given, count in zip(inputs[::-1], starting):
+        if count:
+            state = _joined_by(state, waiting)
+        state = step(given, state)
+        states.append(state)
+    return states[::-1], _joined_by(state, waiting) if empty else state
+
+
+def _joined_by(state: State, waiting: list) -> State:
+    """The rows of `state` (none yet if it is ()), then the next ones of those `waiting`."""
+    arriving = [next(rows) for rows in waiting]
+    return tuple([_join(rows) for rows in zip(state, arriving)] if state else arriving)
+
+
+def _join(parts: Sequence) -> Any:
+    return parts[0] if len(parts) == 1 else cat(parts, 0)
+
+
+def _step(cell: Cell, gates_x: Any, rows: slice, state: State, sweep: Sweep, composed: bool) -> State:
+    """The cell, and around it what all cells have in common: the mask on h, projection, zoneout."""
+    h, mask = state[0], sweep.recurrent_mask
+    masked_h = h if mask is None else h * mask[: rows.stop - rows.start]
+    if composed or not _is_one_node(cell, sweep):
+        new = cell.step_composed(gates_x, state, masked_h, sweep)
+    else:
+        new = cell.step(gates_x, (masked_h, *state[1:]), sweep.weight_hh, sweep.bias_hh)  # type: ignore[misc]
+    if sweep.weight_hr is not None:
+        new = (linear(new[0], sweep.weight_hr), *new[1:])
+    zoneouts = (sweep.zoneout_h, sweep.zoneout_c)
+    return tuple([_zoned_out(each, before, zoneout, rows) for each, before, zoneout in zip(new, state, zoneouts)])
+
+
+def _is_one_node(cell: Cell, sweep: Sweep) -> bool:
+    """Whether there is a node for the whole step. A GRU needs h masked in the product and unmasked beside it."""
+    masks_apart = sweep.recurrent_mask is not None and len(cell.states) == 1 and cell.gates > 1
+    options = (sweep.peephole, sweep.norm_h, sweep.norm_c)
+    return cell.step is not None and not masks_apart and all(each is None for each in options)
+
+
+def _zoned_out(new: Any, before: Any, zoneout: Any, rows: slice) -> Any:
+    if zoneout is None:
+        return new
+    kept = zoneout[rows] if hasattr(zoneout, "shape") else zoneout
+    return new + (before - new) * kept
