@@ -28,11 +28,13 @@ REQUIRED = os.environ.get("TINYRNN_REQUIRE_EXT") == "1"
 LEFT_OUT = os.environ.get("TINYRNN_NO_EXT") == "1"
 SANITIZED = os.environ.get("TINYRNN_SANITIZE") == "1"
 
-COMPILE = ["-O3", "-g0", "-fno-math-errno"]
+COMPILE = ["-O2", "-g0", "-fno-math-errno", "-fno-asynchronous-unwind-tables"]  # small, and as fast: arithmetic is in CPP
+FAST, SMALL = ["-O3"], ["-O2"]
 LINK = ["-Wl,-x"] if sys.platform == "darwin" else ["-s"]  # without the names that only a debugger needs
 if SANITIZED:
     LINK = ["-fsanitize=address,undefined"]
-    COMPILE = ["-O1", "-g", "-fno-math-errno", "-fno-omit-frame-pointer", *LINK]
+    COMPILE = ["-O1", "-g1", "-fno-math-errno", "-fno-omit-frame-pointer", *LINK]
+    FAST = SMALL = []
 OPENMP = ["-fopenmp"]
 
 
@@ -48,6 +50,13 @@ def headers(source):
     return sorted(header.as_posix() for header in Path(source).parent.glob("*.h"))
 
 
+def headers_of_kernels(source):
+    """Those of the C++ kernels: the modules beside `native` include the one that describes the table of kernels."""
+    if source.parent != NATIVE.parent:
+        return []
+    return headers(CPP / "*") if source == NATIVE else [(CPP / "table.h").as_posix()]
+
+
 def module_name(source):
     return ".".join(source.with_suffix("").parts)
 
@@ -60,7 +69,7 @@ def extension(source):
         [source.as_posix(), *(file.as_posix() for file in sorted(CPP.glob("*.cpp")) if native)],
         language="c++" if native else None,
         include_dirs=[source.parent.as_posix(), CPP.as_posix()],
-        depends=headers(source) + (headers(CPP / "*") if native else []),
+        depends=headers(source) + (headers(CPP / "*") + headers(NATIVE.parent) if native else []),
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=COMPILE if unix else [],
         extra_link_args=LINK if unix else [],
@@ -75,6 +84,7 @@ def flags_for(source):
         return []
     flags = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-trapping-math", "-fvisibility=hidden"]
     level = re.fullmatch(r"x86_64_(v\d)", source.stem)
+    flags += SMALL if level and level[1] == "v2" else FAST  # v2 is for processors from before 2013
     if level and platform.machine() in ("x86_64", "AMD64"):
         flags += [f"-march=x86-64-{level[1]}"] + (["-mprefer-vector-width=512"] if level[1] == "v4" else [])
     return flags

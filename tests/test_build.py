@@ -27,6 +27,7 @@ def test_every_part_of_the_hot_path_can_be_compiled():
     names = set(_compiled.extensions())
     assert {"tinyrnn.engine.base", "tinyrnn.engine.tape", "tinyrnn.engine.backward"} <= names
     assert {"tinyrnn.kernels.dispatch", "tinyrnn.ops.arithmetic", "tinyrnn.kernels.cpu.optimizers"} <= names
+    assert "tinyrnn.kernels.cpu.native" in names
 
 
 @pytest.mark.skipif(not REQUIRED, reason="TINYRNN_REQUIRE_EXT=1 is not set")
@@ -70,6 +71,15 @@ def test_a_changed_source_makes_its_extensions_stale(copied, monkeypatch):
     assert states["tinyrnn.engine.base"] == "compiled"
     with pytest.raises(ImportError, match=r"tinyrnn\.engine\.tape \(stale\)"):
         _compiled._require()
+
+
+@pytest.mark.skipif(not REQUIRED, reason="TINYRNN_REQUIRE_EXT=1 is not set")
+@pytest.mark.parametrize("file", ["gemm.h", "x86_64_v2.cpp", "tables.cpp"])
+def test_so_does_a_changed_file_of_the_cpp_kernels(copied, file):
+    shutil.copytree(PACKAGE, copied, dirs_exist_ok=True)
+    with open(copied / "kernels" / "cpu" / "cpp" / file, "a") as source:
+        source.write("/* changed */\n")
+    assert _compiled.extensions()["tinyrnn.kernels.cpu.native"] == "stale"
 
 
 def test_a_missing_extension_stops_the_import_when_it_is_required(copied, run_python):

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 import tinyrnn
+from tinyrnn import cli
 from tinyrnn.bench import command, machine
 from tinyrnn.bench.cases import DisagreementError
 from tinyrnn.bench.command import Options
@@ -107,9 +108,13 @@ def test_the_list_measures_nothing():
         (("--data", "x", "--twin", "y"), "--data x: expected a directory with train.tsv"),
     ],
 )
-def test_bad_options(arguments, message, tmp_path, monkeypatch):
+def test_bad_options(arguments, message, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code, out, err = run(*arguments)
+    try:
+        code = cli.main(["bench", *arguments])
+    except SystemExit as end:  # of the parser
+        code = end.code
+    out, err = capsys.readouterr()
     assert (code, out) == (2, "")
     assert err.startswith("tinyrnn: error: ") and err.count("\n") == 1 and message in err
     assert not list(tmp_path.iterdir())

@@ -48,7 +48,7 @@ class Call:
             "c_0": self.draw(self.B, H) if lstm else None,
             "reverse": reverse,
         }
-        fields |= {name: None for name in without} | ({"bias_ih": None} if "weight_ih" in without else {})
+        fields |= dict.fromkeys(without) | ({"bias_ih": None} if "weight_ih" in without else {})
         for option in options:
             name, _, number = option.partition("=")
             if name in OPTIONS or lstm:
@@ -137,8 +137,11 @@ def gradients_by_key(grad_x, grads):
     return found
 
 
+_SIZES = st.integers(1, 9)
+
+
 @st.composite
-def calls(draw, dtypes=(np.float64,), sizes=st.integers(1, 9)):
+def calls(draw, dtypes=(np.float64,), sizes=_SIZES):
     mode = draw(st.sampled_from(MODES))
     T, B = draw(st.integers(1, 6)), draw(st.integers(1, 5))
     ragged = draw(st.booleans())

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import assert_same_bits_on_any_number_of_threads, layouts
 
-from kernel_cases import assert_same_bits_on_any_number_of_threads, instruction_set, layouts  # noqa: F401
 from tinyrnn.kernels import cpu, reference
 from tinyrnn.kernels.reference_random import philox
 
@@ -66,7 +66,9 @@ def test_compiled_equals_the_reference(shape, p, seed, call, dtype):
 @DTYPES
 def test_the_same_bits_on_any_number_of_threads_and_with_any_instruction_set(instruction_set, rng, dtype):
     x = rng.normal(size=100_003).astype(dtype)
-    assert_same_bits_on_any_number_of_threads(lambda: [cpu.dropout_forward(x, 0.3, 5, 7), cpu.keep_mask(x, x.shape, 0.3, 1, 5, 7)])
+    assert_same_bits_on_any_number_of_threads(
+        lambda: [cpu.dropout_forward(x, 0.3, 5, 7), cpu.keep_mask(x, x.shape, 0.3, 1, 5, 7)]
+    )
     np.testing.assert_array_equal(cpu.dropout_forward(x, 0.3, 5, 7), reference.dropout_forward(x, 0.3, 5, 7))
 
 

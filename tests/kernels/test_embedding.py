@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import assert_same_bits_on_any_number_of_threads, layouts
 
-from kernel_cases import assert_same_bits_on_any_number_of_threads, instruction_set, layouts  # noqa: F401
 from tinyrnn.kernels import cpu, reference
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -73,7 +73,7 @@ def test_any_layout_and_type_of_ids(ids_dtype):
 
 
 def test_nan_stays_in_its_row():
-    weight, ids, grad = problem(9, 5, (6,), np.float32)
+    _, ids, grad = problem(9, 5, (6,), np.float32)
     grad[2] = np.nan
     total = cpu.embedding_backward(grad, ids, 9, None)
     assert np.isnan(total[ids[2]]).all() and np.isfinite(np.delete(total, ids[2], axis=0)).all()

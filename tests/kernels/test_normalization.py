@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import assert_same_bits_on_any_number_of_threads, layouts
 
-from kernel_cases import assert_same_bits_on_any_number_of_threads, instruction_set, layouts  # noqa: F401
 from tinyrnn.kernels import cpu, reference
 
 DTYPES = pytest.mark.parametrize("dtype", [np.float32, np.float64])
@@ -33,7 +33,9 @@ def assert_close(got, expected, factor=1.0):
 
 
 @DTYPES
-@pytest.mark.parametrize("rows, size", [(0, 5), (3, 1), (1, 2), (2, 15), (5, 16), (5, 17), (3, 64), (40, 70), (3, 513), (90, 33)])
+@pytest.mark.parametrize(
+    "rows, size", [(0, 5), (3, 1), (1, 2), (2, 15), (5, 16), (5, 17), (3, 64), (40, 70), (3, 513), (90, 33)]
+)
 @pytest.mark.parametrize("given", ["both", "weight", "bias", "neither"])
 def test_compiled_equals_the_reference(instruction_set, rows, size, given, dtype):
     x, weight, bias, grad = problem(rows, size, dtype)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_cases import assert_same_bits_on_any_number_of_threads, unaligned
 
-from kernel_cases import assert_same_bits_on_any_number_of_threads, instruction_set, unaligned  # noqa: F401
 from tinyrnn.kernels import cpu, reference
 
 SHAPES = [(), (1,), (7,), (3, 5), (2, 8, 9), (0, 4)]

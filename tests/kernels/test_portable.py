@@ -1,4 +1,4 @@
-"""The kernels for arm64, built by a cross compiler and run in an emulator (`apt install g++-aarch64-linux-gnu qemu-user-static`)."""
+"""The kernels for arm64, built by a cross compiler and run in an emulator (Debian: g++-aarch64-linux-gnu, qemu-user-static)."""
 
 from __future__ import annotations
 

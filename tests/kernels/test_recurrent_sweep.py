@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from sweep_cases import LSTM_OPTIONS, OPTIONS, Call, calls, gradients_by_key
+
 from tinyrnn.kernels import cpu, reference
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.kernels.sweeps import MODES
@@ -157,8 +157,9 @@ def test_backend_equals_the_reference(call, wanted, needs_x):
 @pytest.mark.parametrize("mode", MODES)
 @pytest.mark.parametrize("dtype", BOTH)
 @pytest.mark.parametrize(
-    ("T", "B", "H", "D"), [(1, 1, 1, 1), (1, 1, 16, 2), (1, 3, 17, 2), (7, 1, 64, 1), (3, 33, 31, 2), (2, 5, 130, 1), (20, 7, 48, 1)]
-)  # fmt: skip
+    ("T", "B", "H", "D"),
+    [(1, 1, 1, 1), (1, 1, 16, 2), (1, 3, 17, 2), (7, 1, 64, 1), (3, 33, 31, 2), (2, 5, 130, 1), (20, 7, 48, 1)],
+)
 def test_backend_equals_the_reference_at_sizes_of_its_own(mode, dtype, T, B, H, D):
     check_equal(Call(mode, [T] * B, I=H + 3, H=H, D=D, dtype=dtype, seed=H), WANTED[-1])
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
+from kernel_cases import assert_same_bits_on_any_number_of_threads, layouts
 
-from kernel_cases import assert_same_bits_on_any_number_of_threads, instruction_set, layouts  # noqa: F401
 from tinyrnn.kernels import reference
 
 compiled = pytest.importorskip("tinyrnn.kernels.cpu.softmax")
@@ -144,7 +144,11 @@ def test_the_same_bits_on_any_number_of_threads(instruction_set, dtype):
 
     def compute():
         results = [getattr(compiled, name)(*arguments_of(name, x, grad)) for name in NAMES]
-        return [*results, *compiled.cross_entropy_forward(x, *options), compiled.cross_entropy_backward(grad[:, 0].copy(), y, *options)]
+        return [
+            *results,
+            *compiled.cross_entropy_forward(x, *options),
+            compiled.cross_entropy_backward(grad[:, 0].copy(), y, *options),
+        ]
 
     assert_same_bits_on_any_number_of_threads(compute)
 

@@ -7,8 +7,8 @@ import pytest
 
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.creation import new
-from tinyrnn.ops.dropout import dropout
-from tinyrnn.random import manual_seed
+from tinyrnn.ops.dropout import dropout, keep_mask
+from tinyrnn.random import get_rng_state, manual_seed, rand, set_rng_state
 
 
 def leaf(array):
@@ -76,3 +76,39 @@ def test_probability_out_of_range(p):
 def test_integers_are_refused():
     with pytest.raises(RuntimeError, match=r"expected a floating-point tensor, got tinyrnn.int64"):
         dropout(np.array([1, 2]))
+
+
+def test_masks_go_on_from_a_saved_state():
+    x = np.ones(100, np.float32)
+    manual_seed(3)
+    dropout(x)
+    state = get_rng_state()
+    expected = [dropout(x), keep_mask(x, (100,), 0.5), dropout(x)]
+    set_rng_state(state)
+    for again in (dropout(x), keep_mask(x, (100,), 0.5), dropout(x)):
+        np.testing.assert_array_equal(again, expected.pop(0))
+
+
+def test_masks_and_other_random_numbers_do_not_disturb_each_other():
+    x = np.ones(100)
+    manual_seed(3)
+    expected = dropout(x), rand(3).tolist()
+    manual_seed(3)
+    assert rand(3).tolist() == expected[1]
+    np.testing.assert_array_equal(dropout(x), expected[0])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_keep_mask(dtype):
+    like = np.zeros(1, dtype)
+    for scale, value in ((None, 1 / 0.7), (1.0, 1.0)):
+        mask = keep_mask(like, [50, 60], 0.3, scale)
+        assert mask.shape == (50, 60) and mask.dtype == dtype
+        assert set(np.unique(mask).tolist()) == {0.0, np.array(value, dtype).item()}
+        assert abs((mask == 0).mean() - 0.3) < 0.05
+    assert not keep_mask(like, (4,), 1.0).any()
+
+
+def test_nothing_is_saved_but_the_number_of_the_mask():
+    y = dropout(leaf(np.ones((100, 100))))
+    assert not any(isinstance(each, np.ndarray) for each in y.node.saved)

@@ -132,14 +132,22 @@ def test_chunks_with_the_state_carried_over_equal_the_whole(mode):
     assert_all_close([joined, *[s.array for s in state], *[each.grad.array for each in leaves]], whole)
 
 
-def test_the_batch_keeps_its_order_and_its_numbers_when_shuffled():
-    case = Case("LSTM", B=6, D=2, lengths=[2, 5, 2, 1, 5, 3])
-    out, final, _, _ = run(case)
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("options", [[], ["recurrent_mask", "zoneout_h"]])
+def test_a_shuffled_batch_gives_the_same_numbers(mode, options):
+    """Its masks are shuffled with it."""
+    case = Case(mode, B=6, L=2, D=2, lengths=[2, 5, 2, 1, 5, 3], options=options)
+    expected = numbers(case)
     order = np.random.default_rng(0).permutation(6)
-    case.x, case.states = case.x[:, order], [s[:, order] for s in case.states]
-    case.lengths = case.lengths[order]
-    shuffled, shuffled_final, _, _ = run(case)
-    assert_all_close([shuffled.array, shuffled_final[1].array], [out.array[:, order], final[1].array[:, order]])
+    batches = 2 * (1 + len(case.states))  # output, finals, and the gradients of input and states
+    expected = [a[:, order] for a in expected[:batches]] + expected[batches:]
+    case.x, case.states, case.lengths = case.x[:, order], [s[:, order] for s in case.states], case.lengths[order]
+    case.output_weight, case.final_weights = case.output_weight[:, order], [w[:, order] for w in case.final_weights]
+    for own in case.options:
+        for name, axis in (("recurrent_mask", 0), ("zoneout_h", 1)):
+            if name in own:
+                own[name] = own[name].take(order, axis)
+    assert_all_close(numbers(case), expected)
 
 
 @pytest.mark.parametrize("mode", MODES)

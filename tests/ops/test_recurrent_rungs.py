@@ -191,7 +191,7 @@ def test_what_went_on_inside():
                 i, f, g, o = np.split(gates[:length, b], 4, axis=1)
                 h = seen.output.array[:length, b, 5 * d : 5 * d + 5]
                 np.testing.assert_allclose(h, o * np.tanh(cells[:length, b]), rtol=1e-12)
-                assert all((0 < each).all() and (each < 1).all() for each in (i, f, o)) and (abs(g) < 1).all()
+                assert all((each > 0).all() and (each < 1).all() for each in (i, f, o)) and (abs(g) < 1).all()
 
 
 @pytest.mark.parametrize("mode", MODES)

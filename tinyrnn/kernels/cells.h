@@ -4,21 +4,17 @@
    Arguments named *_in are pre-activations: W x + b + U h + b of a gate. Gradients are named d<value>. */
 #pragma once
 
-#ifndef INLINE
-#define INLINE static inline
-#endif
-
 /* Elman 1990: h = tanh(in) or relu(in). */
 template <class Math> struct RnnTanh {
     using V = typename Math::V;
-    INLINE V forward(V h_in) { return Math::tanh(h_in); }
-    INLINE V backward(V dh, V h) { return dh * (Math::one - h * h); }
+    static V forward(V h_in) { return Math::tanh(h_in); }
+    static V backward(V dh, V h) { return dh * (Math::one - h * h); }
 };
 
 template <class Math> struct RnnRelu {
     using V = typename Math::V;
-    INLINE V forward(V h_in) { return Math::relu(h_in); }
-    INLINE V backward(V dh, V h) { return Math::where_positive(h, dh); }
+    static V forward(V h_in) { return Math::relu(h_in); }
+    static V backward(V dh, V h) { return Math::where_positive(h, dh); }
 };
 
 /* Hochreiter & Schmidhuber 1997, Gers et al. 2000:

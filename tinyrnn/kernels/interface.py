@@ -44,6 +44,9 @@ class Kernels(Protocol):
     def matmul_forward(self, a: Array, b: Array) -> Array:
         """Matrix product a @ b, as NumPy's: (..., n, k) and (..., k, m) give (..., n, m), with broadcast batch dimensions."""
 
+    def linear_forward(self, x: Array, weight: Array, bias: Array | None) -> Array:
+        """x W^T + b, a dense layer: `x` (N, I), `weight` (O, I), `bias` (O,) or what broadcasts to it or None; gives (N, O)."""
+
     # ---- activations: elementwise, any shape, the output has shape and dtype of x ----
 
     def exp_forward(self, x: Array) -> Array:
@@ -126,6 +129,12 @@ class Kernels(Protocol):
 
         `mode` : one of sweeps.MODES. `x` : (N, I), or (N, G H) where weight_ih is None. `batch_sizes` : (T,) int64, falling.
         The equations are in sweeps.py. The arrays of `saved` belong to the kernels; copy them to write.
+        """
+
+    def recurrent_step(self, mode: str, x: Array, states: tuple, weights: list[tuple]) -> tuple[Array, tuple]:
+        """(h of the last layer, (B, H); new states): one step of a stack of L plain layers, for streams.
+
+        `x` : (B, I). `states` : (h, (L, B, H),) or (h, c). `weights` : for every layer weight_ih, weight_hh, bias_ih, bias_hh.
         """
 
     def recurrent_backward(

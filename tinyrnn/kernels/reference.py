@@ -11,7 +11,11 @@ import math
 import numpy as np
 
 from tinyrnn.kernels.reference_random import dropout_backward, dropout_forward, keep_mask  # noqa: F401
-from tinyrnn.kernels.reference_recurrent import recurrent_backward, recurrent_forward  # noqa: F401  (two of the kernels)
+from tinyrnn.kernels.reference_recurrent import (  # noqa: F401  (three of the kernels)
+    recurrent_backward,
+    recurrent_forward,
+    recurrent_step,
+)
 
 _quiet = np.errstate(all="ignore")  # overflow gives inf and 0 / 0 NaN without a warning, as in PyTorch
 
@@ -50,6 +54,14 @@ def pow_forward(a, b):
 @_quiet
 def matmul_forward(a, b):
     return np.matmul(a, b)
+
+
+@_quiet
+def linear_forward(x, weight, bias):
+    out = np.matmul(x, weight.T)
+    if bias is not None:
+        out += bias
+    return out
 
 
 # ---- activations ---------------------------------------------------------------------------------------------------
@@ -202,7 +214,7 @@ def rnn_cell_forward(gates_x, gates_h, nonlinearity):
 
 @_quiet
 def rnn_cell_backward(grad_h, h, nonlinearity):
-    return grad_h * (1 - h * h) if nonlinearity == "tanh" else grad_h * (h > 0)
+    return grad_h * (1 - h * h) if nonlinearity == "tanh" else np.where(h <= 0, grad_h.dtype.type(0), grad_h)
 
 
 @_quiet

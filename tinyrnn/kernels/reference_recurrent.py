@@ -29,6 +29,14 @@ def recurrent_forward(mode, x, batch_sizes, sweeps, save):
 
 
 @_quiet
+def recurrent_step(mode, x, states, weights):
+    finals = []
+    for initial, own in zip(zip(*states), weights):
+        x, (final,), _ = recurrent_forward(mode, x, np.array([len(x)]), [Sweep(*own, *initial)], False)
+        finals.append(final)
+    return x, tuple([np.stack(each) for each in zip(*finals)])
+
+
 def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x):
     P = sweeps[0].h_0.shape[1]
     grad_x, grads = None, []

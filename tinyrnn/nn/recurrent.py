@@ -8,9 +8,10 @@ from typing import Any
 from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_cells import RecurrentModule, check_count, mode_of
-from tinyrnn.ops.recurrent import recurrent
+from tinyrnn.ops.recurrent import recurrent, recurrent_step
 from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.shaping import squeeze, transpose, unsqueeze
+from tinyrnn.ops.slicing import select
 
 
 class RNNBase(RecurrentModule):
@@ -110,6 +111,40 @@ class RNNBase(RecurrentModule):
         output = squeeze(output, 1) if unbatched else transpose(output, 0, 1) if self.batch_first else output
         final = tuple([squeeze(each, 1) for each in final]) if unbatched else final
         return output, final if len(final) > 1 else final[0]
+
+    def step(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        """Read one time step of a stream: what calling the layer with a sequence of one step does, in microseconds.
+
+        Parameters
+        ----------
+        input : Tensor (B, I), x_t; (I,) without batch.
+        hx : the states so far, (L, B, H) or (L, H), for an LSTM ``(h, c)``; None is zeros.
+
+        Returns
+        -------
+        ``(output, h)``, for an LSTM ``(output, (h, c))``: the output of the last layer, (B, H) or (H,), and the new states, to
+        be given to the next call.
+
+        Raises
+        ------
+        ValueError, RuntimeError, TypeError
+            If shape, dtype or type of input or states are not as described; for a bidirectional layer, which cannot know the
+            end of a stream.
+        """
+        if self.bidirectional:
+            self.fail("step reads a stream forward, but this layer is bidirectional, which needs whole sequences; call it")
+        self._check_input(input, (1, 2), "(batch, feature)")
+        x = input.array
+        unbatched = x.ndim == 1
+        if x.shape[-1] != self.input_size:
+            self.fail(f"input has {x.shape[-1]} features, expected input_size={self.input_size}", RuntimeError)
+        if unbatched or (self.training and self.dropout > 0 and self.num_layers > 1):
+            x_t = unsqueeze(input, 0) if unbatched else unsqueeze(input, 1 if self.batch_first else 0)
+            output, state = self(x_t, hx)
+            return select(output, 1 if self.batch_first and not unbatched else 0, 0), state
+        states = None if hx is None else self._states_of(hx, x.shape[0], False)
+        output, state = recurrent_step(self.mode, input, states, [self._parameters_of(suffix) for suffix in self._suffixes])
+        return output, state if len(state) > 1 else state[0]
 
     def _fail_features(self, features: int, B: int, T: int, unbatched: bool) -> None:
         message = f"input has {features} features, expected input_size={self.input_size}"

@@ -172,9 +172,7 @@ def linear(input, weight, bias=None):
     b = None if bias is None else array(bias)
     if b is not None and (b.dtype != x.dtype or broadcast_shape(b.shape, w.shape[:1]) != w.shape[:1]):
         raise RuntimeError(f"linear: expected bias of shape {w.shape[:1]} and {x.dtype}, got {b.shape} and {b.dtype}")
-    out = backend(x).matmul_forward(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w.T)
-    if b is not None:
-        out += b
+    out = backend(x).linear_forward(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w, b)
     out = out.reshape(*x.shape[:-1], w.shape[0])
     bias_shape = None if b is None else b.shape
     saved = (if_wanted(input, weight), if_wanted(weight, input), x.shape, bias_shape)

@@ -13,6 +13,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from tinyrnn.engine.base import TensorBase, wrap
+from tinyrnn.engine.modes import recording
+from tinyrnn.engine.tape import requires_grad
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.dropout import dropout as drop
 from tinyrnn.ops.normalization import layer_norm
@@ -22,7 +26,7 @@ from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.recurrent_fused import Constants, fused_layer, sweeps_of_tensors
 from tinyrnn.ops.recurrent_stepped import stepped_layer
 from tinyrnn.ops.shaping import contiguous, reshape
-from tinyrnn.ops.slicing import cat, narrow, split
+from tinyrnn.ops.slicing import cat, narrow, select, split
 
 State = tuple[Any, ...]
 
@@ -99,6 +103,39 @@ def recurrent(
     """
     output, finals, _ = run_layers(mode, input, state, weights, lengths, bidirectional, dropout, training, options, rung)
     return output, finals
+
+
+def recurrent_step(mode: str, input: Any, state: State | None, weights: Sequence[tuple]) -> tuple[Any, State]:
+    """One step of a stack of layers of plain cells in one direction, for streams: nothing is laid out for more steps.
+
+    Parameters
+    ----------
+    input : (B, I).
+    mode, state, weights : as for `recurrent`.
+
+    Returns
+    -------
+    output : (B, H), h of the last layer. state : the new states. On the tape like every op.
+    """
+    x = array(input)
+    if recording() and _any_requires_grad((input, *(state or ()), *[w for own in weights for w in own])):
+        output, state = recurrent(mode, reshape(input, (1, *x.shape)), state, weights)
+        return select(output, 0, 0), state
+    if state is None:
+        h_0 = _zeros(x, (len(weights), x.shape[0], array(weights[0][1]).shape[1]))
+        arrays: tuple = (h_0,) * len(CELLS[mode].states)
+    else:
+        arrays = tuple([array(each) for each in state])
+    own = [tuple([None if w is None else array(w) for w in each]) for each in weights]
+    output, new = backend(x).recurrent_step(mode, x, arrays, own)
+    return wrap(output), tuple([wrap(each) for each in new])
+
+
+def _any_requires_grad(inputs: Sequence) -> bool:
+    for x in inputs:
+        if isinstance(x, TensorBase) and requires_grad(x):
+            return True
+    return False
 
 
 def run_layers(

@@ -10,7 +10,7 @@ Every step is called with ``gates_x = W_ih x + b_ih`` of shape (B, G*H), the sta
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,13 +38,13 @@ class Cell(NamedTuple):
     gates : how many gates G lie in ``weight_ih`` (G*H, I).
     states : names of the states, first the one that is the output.
     step_composed : one step in primitive ops, see recurrent_composed.py.
-    step : one node per step; None if there is none.
+    step : a function that makes one node per step; None if there is none.
     """
 
     gates: int
     states: tuple[str, ...]
     step_composed: Callable[..., tuple]
-    step: Callable[..., tuple] | None
+    step: Any
 
 
 def _hidden_gates(h, weight_hh, bias_hh):

@@ -52,7 +52,7 @@ def _sweep(cell: Cell, x: Any, batch_sizes: list[int], sweep: Sweep, composed: b
     gates_x = x if sweep.weight_ih is None else linear(x, sweep.weight_ih, sweep.bias_ih)
     inputs = list(zip(split(gates_x, batch_sizes, 0), _rows_of(batch_sizes)))
     run = _backward_in_time if sweep.reverse else _forward_in_time
-    states, final = run(lambda given, before: _step(cell, *given, before, sweep, composed), inputs, batch_sizes, state)
+    states, final = run(lambda given, before: _step(cell, given, before, sweep, composed), inputs, batch_sizes, state)
     joined = [cat(list(each), 0) for each in zip(*states)]
     return joined[0], final, joined[1] if len(joined) > 1 else None
 
@@ -104,14 +104,15 @@ def _join(parts: Sequence) -> Any:
     return parts[0] if len(parts) == 1 else cat(parts, 0)
 
 
-def _step(cell: Cell, gates_x: Any, rows: slice, state: State, sweep: Sweep, composed: bool) -> State:
+def _step(cell: Cell, given: tuple[Any, slice], state: State, sweep: Sweep, composed: bool) -> State:
     """The cell, and around it what all cells have in common: the mask on h, projection, zoneout."""
+    gates_x, rows = given
     h, mask = state[0], sweep.recurrent_mask
     masked_h = h if mask is None else h * mask[: rows.stop - rows.start]
     if composed or not _is_one_node(cell, sweep):
         new = cell.step_composed(gates_x, state, masked_h, sweep)
     else:
-        new = cell.step(gates_x, (masked_h, *state[1:]), sweep.weight_hh, sweep.bias_hh)  # type: ignore[misc]
+        new = cell.step(gates_x, (masked_h, *state[1:]), sweep.weight_hh, sweep.bias_hh)
     if sweep.weight_hr is not None:
         new = (linear(new[0], sweep.weight_hr), *new[1:])
     zoneouts = (sweep.zoneout_h, sweep.zoneout_c)

@@ -24,13 +24,14 @@ def run_python(*arguments: str, **environment: str) -> str:
     Raises
     ------
     RuntimeError
-        With its last line, if it fails.
+        With its last line, or with its exit code, if it fails.
     """
     done = subprocess.run(
         [sys.executable, "-P", *arguments], env=python_environment(**environment), capture_output=True, encoding="utf-8"
     )
     if done.returncode != 0:
-        raise RuntimeError(f"a process failed: {(done.stderr.strip() or 'no message').splitlines()[-1]}")
+        said = done.stderr.strip() or f"it said nothing, exit code {done.returncode}"
+        raise RuntimeError(f"a process failed: {said.splitlines()[-1]}")
     return done.stdout
 
 

@@ -8,7 +8,17 @@ import warnings
 from tinyrnn._compiled import PURE
 from tinyrnn.kernels import reference
 
-FAMILIES = ("dropout", "elementwise", "embedding", "normalization", "optimizers", "recurrent", "recurrent_cells", "softmax")
+FAMILIES = (
+    "dropout",
+    "elementwise",
+    "embedding",
+    "gemm",
+    "normalization",
+    "optimizers",
+    "recurrent",
+    "recurrent_cells",
+    "softmax",
+)
 
 
 def kernels_of(module):

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Dropout by a counter-based random generator (cpp/dropout.h); what is not contiguous float32 or float64 goes to the reference."""
+"""Dropout by a counter-based random generator (cpp/dropout.h); what is not float32 or float64 goes to the reference."""
 
 cimport numpy as cnp
 import numpy as np

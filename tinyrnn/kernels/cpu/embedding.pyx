@@ -29,11 +29,20 @@ def embedding_forward(weight, ids):
     return result.reshape(ids.shape + (width,))
 
 
+cdef bint are_rows_of(cnp.ndarray grad, cnp.ndarray ids) noexcept:
+    """Whether `grad` has the shape of `ids` and one dimension more."""
+    cdef int ndim = cnp.PyArray_NDIM(ids)
+    return cnp.PyArray_NDIM(grad) == ndim + 1 and cnp.PyArray_CompareLists(
+        cnp.PyArray_DIMS(grad), cnp.PyArray_DIMS(ids), ndim
+    )
+
+
 def embedding_backward(grad, ids, num_embeddings, padding_idx):
-    if not (is_plain(grad) and are_plain_ids(ids) and grad.shape[:-1] == ids.shape):
+    if not (is_plain(grad) and are_plain_ids(ids) and are_rows_of(grad, ids)):
         return reference.embedding_backward(grad, ids, num_embeddings, padding_idx)
     cdef EmbeddingProblem problem
-    problem.count, problem.V, problem.E = ids.size, num_embeddings, grad.shape[-1]
+    problem.count, problem.V = cnp.PyArray_SIZE(<cnp.ndarray>ids), num_embeddings
+    problem.E = cnp.PyArray_DIM(<cnp.ndarray>grad, cnp.PyArray_NDIM(<cnp.ndarray>ids))
     problem.padding_idx = -1 if padding_idx is None else padding_idx
     result = empty(problem.V, problem.E, grad)
     problem.ids, problem.grad, problem.out = <const int64_t*>data(ids), data(grad), data(result)

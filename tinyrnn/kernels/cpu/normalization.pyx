@@ -1,5 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Layer normalization, a row at a time (cpp/normalization.h); what is not contiguous float32 or float64 goes to the reference."""
+"""Layer normalization, a row at a time (cpp/normalization.h).
+
+Contiguous float32 and float64 arrays are computed here, everything else by the reference.
+"""
 
 cimport numpy as cnp
 

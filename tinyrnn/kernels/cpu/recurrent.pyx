@@ -140,13 +140,13 @@ cdef int describe_sweep(SweepProblem* to, Arrays arrays, object sweep) except -1
     return 0
 
 
-cdef int run(bint backward, LayerProblem* layer, Arrays arrays) except -1:
-    cdef int number = threads(), kind = arrays.kind == cnp.NPY_DOUBLE, failed
+cdef int run(bint backward, LayerProblem* layer, int kind) except -1:
+    cdef int number = threads(), wide = kind == cnp.NPY_DOUBLE, failed
     with nogil:
         if backward:
-            failed = kernels().recurrent_backward[kind](layer, number)
+            failed = kernels().recurrent_backward[wide](layer, number)
         else:
-            failed = kernels().recurrent_forward[kind](layer, number)
+            failed = kernels().recurrent_forward[wide](layer, number)
     if failed:
         raise MemoryError("no memory for the work space of a recurrent layer")
     return 0
@@ -176,7 +176,7 @@ def recurrent_forward(mode, x, batch_sizes, sweeps, save):
         else:
             finals.append((h_n,))
         saved.append(room_for_backward(&layer, sweep, arrays, N) if save else None)
-    run(False, &layer, arrays)
+    run(False, &layer, arrays.kind)
     return output, finals, saved
 
 
@@ -215,6 +215,67 @@ cdef int describe_saved(SweepProblem* sweep, Arrays arrays, object saved) except
     return 0
 
 
+def recurrent_step(mode, x, states, weights):
+    if not (is_row_of(x, x) and can_step(x, states, weights)):
+        return reference.recurrent_step(mode, x, states, weights)
+    cdef cnp.ndarray first = x, h_0 = states[0]
+    cdef int kind = cnp.PyArray_TYPE(first)
+    cdef long one_step = cnp.PyArray_DIM(first, 0), layers = cnp.PyArray_DIM(h_0, 0), number, size
+    cdef LayerProblem layer
+    memset(&layer, 0, sizeof(LayerProblem))
+    layer.mode = <RecurrentMode><int>MODES[mode]
+    layer.T, layer.B, layer.H, layer.directions = 1, one_step, cnp.PyArray_DIM(h_0, 2), 1
+    layer.P = layer.H
+    layer.batch_sizes = &one_step
+    size = layer.B * layer.H * cnp.PyArray_ITEMSIZE(first)
+    cdef cnp.ndarray output = cnp.PyArray_EMPTY(2, cnp.PyArray_DIMS(h_0) + 1, kind, 0)
+    new_states = tuple([cnp.PyArray_EMPTY(3, cnp.PyArray_DIMS(h_0), kind, 0) for _ in states])
+    cdef SweepProblem* sweep = &layer.sweep[0]
+    cdef char* h_n = cnp.PyArray_BYTES(<cnp.ndarray>new_states[0])
+    layer.x, layer.I = cnp.PyArray_DATA(first), cnp.PyArray_DIM(first, 1)
+    sweep.output, sweep.output_row = cnp.PyArray_DATA(output), layer.H
+    for number in range(layers):
+        weight_ih, weight_hh, bias_ih, bias_hh = weights[number]
+        sweep.weight_ih, sweep.weight_hh = memory(weight_ih), memory(weight_hh)
+        sweep.bias_ih, sweep.bias_hh = memory(bias_ih), memory(bias_hh)
+        sweep.h_0, sweep.h_n = <char*>memory(h_0) + number * size, h_n + number * size
+        if layer.mode == LSTM:
+            sweep.c_0, sweep.c_n = <char*>memory(states[1]) + number * size, <char*>memory(new_states[1]) + number * size
+        layer.x_row = layer.I
+        run(False, &layer, kind)
+        layer.x, layer.I = sweep.h_n, layer.H  # the next layer's input
+    return output, new_states
+
+
+cdef inline void* memory(object array) noexcept:
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
+
+
+cdef inline bint is_row_of(object array, object x) noexcept:
+    """None, or an exact contiguous array of the type of `x`, float32 or float64, that is not empty."""
+    if array is None:
+        return True
+    if not (cnp.PyArray_CheckExact(array) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)):
+        return False
+    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>array)
+    return (
+        (kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE)
+        and kind == cnp.PyArray_TYPE(<cnp.ndarray>x)
+        and cnp.PyArray_SIZE(<cnp.ndarray>array) > 0
+    )
+
+
+cdef bint can_step(object x, tuple states, list weights):
+    for array in states:
+        if not is_row_of(array, x):
+            return False
+    for own in weights:
+        for array in own:
+            if not is_row_of(array, x):
+                return False
+    return True
+
+
 def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x):
     if not can_run(x, sweeps, batch_sizes):
         return reference.recurrent_backward(
@@ -245,7 +306,7 @@ def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_size
             sweep.grad_cells = arrays.get(grad_cells[d])
         describe_saved(sweep, arrays, saved[d])
         results.append(room_for_gradients(sweep, arrays, sweeps[d]))
-    run(True, &layer, arrays)
+    run(True, &layer, arrays.kind)
     return grad_x, results
 
 

@@ -7,6 +7,15 @@ cdef extern from "table.h" nogil:
         LAYER_NORM_PARTS, PARAMETER_CHUNK
         NEG, EXP, TANH, SIGMOID, RELU, SILU, UNARY_FUNCTIONS
         ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, RELU_BACKWARD, SILU_BACKWARD, BINARY_FUNCTIONS
+        RNN_TANH_FORWARD, RNN_TANH_BACKWARD, RNN_RELU_FORWARD, RNN_RELU_BACKWARD
+        LSTM_FORWARD, LSTM_BACKWARD, GRU_FORWARD, GRU_BACKWARD, CELL_STEPS
+
+    struct CellProblem:
+        long B, H
+        const void* in_ "in"[5]
+        long in_row[5]
+        void* out[3]
+        long out_row[3]
 
     struct RowsProblem:
         long rows, size
@@ -166,6 +175,7 @@ cdef extern from "table.h" nogil:
         void (*scale_inplace[2])(const Parameter* parameters, long count, double factor, int threads) noexcept nogil
         void (*sgd_step[2])(const Parameter* parameters, long count, const SgdOptions* options, int threads) noexcept nogil
         void (*adam_step[2])(const Parameter* parameters, long count, const AdamOptions* options, int threads) noexcept nogil
+        void (*cell_step[CELL_STEPS][2])(const CellProblem* problem, int threads) noexcept nogil
 
     const Table* const* available_tables()
     bint is_forked_child()

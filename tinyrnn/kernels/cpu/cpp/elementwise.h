@@ -23,7 +23,7 @@ template <typename T, typename Body> INLINE void each_vector(long first, long la
 
 struct Neg {
     template <typename T> INLINE vec<T> of(vec<T> x) { return -x; }
-    static constexpr long least = 65536; // elements that are worth a thread
+    static constexpr long least = 32768; // elements that are worth a thread
 };
 
 struct Exponential {
@@ -43,7 +43,7 @@ struct SigmoidForward {
 
 struct ReluForward {
     template <typename T> INLINE vec<T> of(vec<T> x) { return x <= T(0) ? vec<T>{} : x; } // NaN stays
-    static constexpr long least = 65536;
+    static constexpr long least = 32768;
 };
 
 struct SiluForward {
@@ -53,37 +53,37 @@ struct SiluForward {
 
 struct Add {
     template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b) { return a + b; }
-    static constexpr long least = 65536;
+    static constexpr long least = 32768;
 };
 
 struct Sub {
     template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b) { return a - b; }
-    static constexpr long least = 65536;
+    static constexpr long least = 32768;
 };
 
 struct Mul {
     template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b) { return a * b; }
-    static constexpr long least = 65536;
+    static constexpr long least = 32768;
 };
 
 struct Div {
     template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b) { return a / b; }
-    static constexpr long least = 65536;
+    static constexpr long least = 32768;
 };
 
 struct TanhBackward {
     template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return grad * (T(1) - y * y); }
-    static constexpr long least = 65536;
+    static constexpr long least = 32768;
 };
 
 struct SigmoidBackward {
     template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return grad * y * (T(1) - y); }
-    static constexpr long least = 65536;
+    static constexpr long least = 32768;
 };
 
 struct ReluBackward {
     template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return y <= T(0) ? vec<T>{} : grad; }
-    static constexpr long least = 65536;
+    static constexpr long least = 32768;
 };
 
 struct SiluBackward {

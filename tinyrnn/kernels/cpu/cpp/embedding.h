@@ -13,7 +13,7 @@ static void embedding_forward(const void *table, const int64_t *ids, void *out, 
     });
 }
 
-/* out (V, E): each member sets some rows to 0; then each adds its own columns of all rows of `grad`, in the order they are in. */
+/* out (V, E): each member sets some rows to 0; then each adds its own columns of all rows of `grad`, in their order. */
 template <typename T> static void embedding_backward(const EmbeddingProblem *p, int threads) {
     const long E = p->E;
     Barrier barrier;

@@ -36,6 +36,7 @@ constexpr long BLOCK_BYTES = 512 << 10; // of B: half of a core's second cache
 constexpr long BLOCK_K = 256;
 constexpr long BLOCK_ROWS = 96; // of A, if it is copied
 constexpr long SWAPPED_ROWS = 48;
+constexpr double THREAD_WORK = 30000; // multiply-adds that are worth a thread: a few microseconds
 
 INLINE Scratch &gemm_scratch() {
     static thread_local Scratch scratch;
@@ -164,7 +165,7 @@ template <typename T> static Way choose(const Product<T> &p) {
     const double vectors_n = (p.N + LANES<T> - 1) / LANES<T>, vectors_m = (p.M + LANES<T> - 1) / LANES<T>;
     const double tiles = M * vectors_n * K + (b_in_rows ? 0.1 : 0.35) * N * K;
     const double swapped = N * vectors_m * K + (p.a.row == 1 ? 0.1 : 0.35) * M * K + (p.init && p.init_row ? 0.8 : 0.4) * M * N;
-    const double dots = M * N * (K / lanes + 5) * 1.15;
+    const double dots = M * N * (K / lanes + 2.5) * 1.05;
     if (p.a.col == 1 && p.b.row == 1 && !p.b.rows && dots < tiles && dots < swapped)
         return DOTS;
     // Swapped, B is the side that is read as it lies, and all of A is copied at once.
@@ -211,13 +212,33 @@ static void gemm_share(int member, int members, long M, long N, long K, Operand<
         multiply_in_tiles(p, part);
 }
 
-template <typename T> static void gemm(const GemmProblem *p, int threads) {
-    run_team(threads, [&](int member, int members) {
-        for (long i = 0; i < p->batch; i++)
-            gemm_share<T>(member, members, p->M, p->N, p->K, {(const T *)p->a + i * p->a_batch, p->a_row, p->a_col},
-                          {(const T *)p->b + i * p->b_batch, p->b_row, p->b_col},
-                          p->init ? (const T *)p->init + i * p->init_batch : nullptr, p->init_row,
-                          (T *)p->c + i * p->c_batch, p->c_row);
+/* Products of a batch go to the members whole, as far as they come out even; the others are shared. */
+template <typename T> static void gemm(const GemmProblem *problem, int threads) {
+    GemmProblem p = *problem;
+    if (p.M == 1) { // whatever the strides of a single row
+        p.a_row = p.a_batch;
+        p.c_row = p.c_batch;
+    }
+    const bool one_product = p.b_batch == 0 && p.a_batch == p.M * p.a_row && p.c_batch == p.M * p.c_row &&
+                             (!p.init || (p.init_row == 0 && p.init_batch == 0));
+    if (p.batch > 1 && one_product) {
+        p.M *= p.batch;
+        p.batch = 1;
+    }
+    const double work = (double)p.batch * p.M * p.N * (p.K + 8);
+    const int useful = work < THREAD_WORK * threads ? maximum(1, (long)(work / THREAD_WORK)) : threads;
+    run_team(useful, [&](int member, int members) {
+        const long whole = p.batch / members * members;
+        for (long i = 0; i < p.batch; i++) {
+            const bool mine = i < whole;
+            if (mine && i % members != member)
+                continue;
+            gemm_share<T>(mine ? 0 : member, mine ? 1 : members, p.M, p.N, p.K,
+                          {(const T *)p.a + i * p.a_batch, p.a_row, p.a_col},
+                          {(const T *)p.b + i * p.b_batch, p.b_row, p.b_col},
+                          p.init ? (const T *)p.init + i * p.init_batch : nullptr, p.init_row,
+                          (T *)p.c + i * p.c_batch, p.c_row);
+        }
     });
 }
 

@@ -35,29 +35,34 @@ template <typename T, int X, int Y> static void dot_tile(const Dots<T> &dots, lo
     constexpr int COUNT = X * Y, GROUP = COUNT < LANES<T> ? COUNT : LANES<T>;
     vec<T> sum[COUNT] = {};
     const T *x = dots.x + x0 * dots.x_row, *y = dots.y + y0 * dots.y_row;
-    const long x_row = dots.x_row, y_row = dots.y_row, whole = dots.K / LANES<T> * LANES<T>, rest = dots.K - whole;
-    long k = 0;
-    for (; k < whole; k += LANES<T>) {
-        vec<T> a[X];
-        UNROLL
+    long x_row = dots.x_row, y_row = dots.y_row, whole = dots.K / LANES<T> * LANES<T>;
+    const long rest = dots.K - whole;
+    T last[X + Y][LANES<T>];
+    // The rest takes the same loop, filled up with zeros: another one might fuse multiplications and additions differently,
+    // and an element's rounding would depend on its tile.
+    for (bool done = false;; done = true) {
+        for (long k = 0; k < whole; k += LANES<T>) {
+            vec<T> a[X];
+            UNROLL
+            for (int i = 0; i < X; i++)
+                a[i] = load(x + i * x_row + k);
+            UNROLL
+            for (int j = 0; j < Y; j++) {
+                const vec<T> b = load(y + j * y_row + k);
+                UNROLL
+                for (int i = 0; i < X; i++)
+                    sum[i * Y + j] += a[i] * b;
+            }
+        }
+        if (done || !rest)
+            break;
         for (int i = 0; i < X; i++)
-            a[i] = load(x + i * x_row + k);
-        UNROLL
-        for (int j = 0; j < Y; j++) {
-            const vec<T> b = load(y + j * y_row + k);
-            UNROLL
-            for (int i = 0; i < X; i++)
-                sum[i * Y + j] += a[i] * b;
-        }
-    }
-    if (rest) {
-        UNROLL
-        for (int j = 0; j < Y; j++) {
-            const vec<T> b = load(y + j * y_row + k, rest);
-            UNROLL
-            for (int i = 0; i < X; i++)
-                sum[i * Y + j] += load(x + i * x_row + k, rest) * b;
-        }
+            store(last[i], load(x + i * x_row + whole, rest));
+        for (int j = 0; j < Y; j++)
+            store(last[X + j], load(y + j * y_row + whole, rest));
+        x = last[0];
+        y = last[X];
+        x_row = y_row = whole = LANES<T>;
     }
     T total[COUNT + LANES<T>];
     UNROLL
@@ -75,25 +80,24 @@ template <typename T, int X, int Y> static void dot_tile(const Dots<T> &dots, lo
 /* All of `x_count` rows with those y0 to y1 of the other factor, whose rows stay in the nearest cache meanwhile. */
 template <typename T> static void dot_products(const Dots<T> &dots, long x_count, long y0, long y1) {
     constexpr int Y = REGISTERS == 32 || LANES<T> > 4 ? 4 : 2;
-    const auto column = [&](auto single, auto pair, auto four, int width, long y) {
+    const auto column = [&](auto single, auto pair, auto four, long y) {
         long x = 0;
-        for (; x + 4 <= x_count && four; x += 4)
+        for (; four && x + 4 <= x_count; x += 4)
             four(dots, x, y);
         for (; x + 2 <= x_count; x += 2)
             pair(dots, x, y);
         for (; x < x_count; x++)
             single(dots, x, y);
-        (void)width;
     };
-    constexpr auto four = REGISTERS == 32 ? dot_tile<T, 4, Y> : nullptr;
+    constexpr void (*four)(const Dots<T> &, long, long) = REGISTERS == 32 ? dot_tile<T, 4, Y> : nullptr;
     long y = y0;
     if (x_count == 1)
         for (; y + 8 <= y1; y += 8)
             dot_tile<T, 1, 8>(dots, 0, y);
     for (; y + Y <= y1; y += Y)
-        column(dot_tile<T, 1, Y>, dot_tile<T, 2, Y>, four, Y, y);
+        column(dot_tile<T, 1, Y>, dot_tile<T, 2, Y>, four, y);
     for (; y < y1; y++)
-        column(dot_tile<T, 1, 1>, dot_tile<T, 2, 1>, dot_tile<T, 4, 1>, 1, y);
+        column(dot_tile<T, 1, 1>, dot_tile<T, 2, 1>, dot_tile<T, 4, 1>, y);
 }
 
 } // namespace TINYRNN_ISA

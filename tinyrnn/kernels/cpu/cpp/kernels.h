@@ -8,6 +8,7 @@
 #include "optimizers.h"
 #include "peak.h"
 #include "recurrent_backward.h"
+#include "recurrent_cells.h"
 #include "recurrent_forward.h"
 #include "softmax.h"
 #include "table.h"
@@ -42,6 +43,9 @@ const Table table = {
     BOTH(scale_inplace),
     BOTH(sgd_step),
     BOTH(adam_step),
+    {BOTH_OF(cell_step, RnnTanhForward), BOTH_OF(cell_step, RnnTanhBackward), BOTH_OF(cell_step, RnnReluForward),
+     BOTH_OF(cell_step, RnnReluBackward), BOTH_OF(cell_step, LstmForward), BOTH_OF(cell_step, LstmBackward),
+     BOTH_OF(cell_step, GruForward), BOTH_OF(cell_step, GruBackward)},
     BOTH(recurrent_forward),
     BOTH(recurrent_backward),
 };

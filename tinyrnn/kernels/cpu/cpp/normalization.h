@@ -50,14 +50,15 @@ template <typename T> static void layer_norm_backward_row(const LayerNormProblem
     const auto inner = [=](long i, long count) INLINE_BODY {
         return weight ? load(grad + i, count) * load(weight + i, count) : load(grad + i, count);
     };
-    const double total = sum_row<T>(size, inner);
-    const double dot = sum_row<T>(size, [=](long i, long count) INLINE_BODY {
-        const vec<T> normalized = (load_or(x + i, count, mean) - mean) * rstd;
+    vec<T> total = {};
+    const double dot = sum_row<T>(size, [=, &total](long i, long count) INLINE_BODY {
+        const vec<T> normalized = (load_or(x + i, count, mean) - mean) * rstd, inside = inner(i, count);
         store(grad_bias + i, load(grad_bias + i, count) + load(grad + i, count), count);
         store(grad_weight + i, load(grad_weight + i, count) + load(grad + i, count) * normalized, count);
-        return inner(i, count) * normalized;
+        total += inside;
+        return inside * normalized;
     });
-    const T average = T(total / size), along = T(dot / size);
+    const T average = sum_lanes<T>(total) / T(size), along = T(dot / size);
     each_vector<T>(0, size, [=](long i, long count) INLINE_BODY {
         const vec<T> normalized = (load(x + i, count) - mean) * rstd;
         store(grad_x + i, (inner(i, count) - average - normalized * along) * rstd, count);

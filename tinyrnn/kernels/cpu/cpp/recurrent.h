@@ -119,6 +119,9 @@ static long least_rows_for(long weight_bytes) {
     return weight_bytes <= 700000 ? 4 : 12;
 }
 
+/* Up to how many rows in all, weights are not packed: they would be read once to pack them, and again for each of few steps. */
+constexpr long MOST_UNPACKED = 8;
+
 /* How many threads a layer deserves. */
 static int threads_for(const LayerProblem &layer, long N, int threads, bool by_rows) {
     const double work = 1.0 * N * gates_of(layer.mode) * layer.H * (layer.I + layer.P) * layer.directions;

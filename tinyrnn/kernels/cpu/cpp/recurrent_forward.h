@@ -80,18 +80,21 @@ template <typename T, int MODE> class Forward {
         for (int d = 0; d < layer.directions; d++) {
             const SweepProblem &sweep = layer.sweep[d];
             ForwardBuffers<T> &own = buffers[d];
-            own.ih = {nullptr, sweep.weight_ih ? layer.I : 0, H, G, 1};
-            own.hh = {nullptr, P, H, MODE == GRU_RESET_BEFORE ? 2 : G, 1};
-            own.hn = {nullptr, P, H, 1, 1};
-            own.hr = {nullptr, H, P, 1, 4};
+            const T *weight_hh = (const T *)sweep.weight_hh;
+            own.ih = {nullptr, sweep.weight_ih ? layer.I : 0, H, G, 1, (const T *)sweep.weight_ih, x_order()};
+            own.hh = {nullptr, P, H, MODE == GRU_RESET_BEFORE ? 2 : G, 1, weight_hh, order_h};
+            own.hn = {nullptr, P, H, 1, 1, weight_hh + 2 * H * P, order_h};
+            own.hr = {nullptr, H, P, 1, 4, (const T *)sweep.weight_hr, order_h};
             if (RNN)
                 own.ih.blocks = own.hh.blocks = few_rows ? 2 : 4;
-            own.ih.packed = arena.take<T>(own.ih.size());
-            own.hh.packed = arena.take<T>(own.hh.size());
-            if (MODE == GRU_RESET_BEFORE)
-                own.hn.packed = arena.take<T>(own.hn.size());
-            if (sweep.weight_hr)
-                own.hr.packed = arena.take<T>(own.hr.size());
+            if (N > MOST_UNPACKED) {
+                own.ih.packed = arena.take<T>(own.ih.size());
+                own.hh.packed = arena.take<T>(own.hh.size());
+                if (MODE == GRU_RESET_BEFORE)
+                    own.hn.packed = arena.take<T>(own.hn.size());
+                if (sweep.weight_hr)
+                    own.hr.packed = arena.take<T>(own.hr.size());
+            }
             own.bias = arena.take<T>(own.ih.count() * slots(own) * VL);
             if (sweep.recurrent_mask)
                 for (T *&each : own.masked)
@@ -131,17 +134,18 @@ template <typename T, int MODE> class Forward {
         const ForwardBuffers<T> &own = buffers[d];
         const Share panels(own.hh.count(), 1, place.member, place.members);
         for (long panel = panels.first; panel < panels.last; panel++) {
-            if (sweep.weight_ih)
-                own.ih.pack_rows(panel, (const T *)sweep.weight_ih, x_order());
-            own.hh.pack_rows(panel, (const T *)sweep.weight_hh, order_h);
-            if (MODE == GRU_RESET_BEFORE)
-                own.hn.pack_rows(panel, (const T *)sweep.weight_hh + 2 * H * P, order_h);
+            if (sweep.weight_ih && own.ih.packed)
+                own.ih.pack_rows(panel);
+            if (own.hh.packed)
+                own.hh.pack_rows(panel);
+            if (MODE == GRU_RESET_BEFORE && own.hn.packed)
+                own.hn.pack_rows(panel);
             add_biases(own.bias + panel * slots(own) * VL, own, panel, sweep);
         }
-        if (sweep.weight_hr) {
+        if (sweep.weight_hr && own.hr.packed) {
             const Share out(own.hr.count(), 1, place.member, place.members);
             for (long panel = out.first; panel < out.last; panel++)
-                own.hr.pack_rows(panel, (const T *)sweep.weight_hr, order_h);
+                own.hr.pack_rows(panel);
         }
         const Share rows(B, 1, place.member, place.members);
         for (long b = rows.first; b < rows.last; b++) {
@@ -253,7 +257,10 @@ template <typename T, int MODE> class Forward {
         const long row = slots(own) * VL;
         const T *x = (const T *)layer.x + first * layer.x_row, *bias = own.bias + panel * row;
         const int width = own.ih.vectors_of(panel);
-        if (sweep.weight_ih) {
+        if (sweep.weight_ih && !own.ih.packed) {
+            for (long r = 0; r < rows; r++)
+                own.ih.multiply_unpacked(panel, x + r * layer.x_row, bias, to + r * row);
+        } else if (sweep.weight_ih) {
             const RowTiles tiles(rows, max_rows(width));
             long r = 0;
             for (long tile = 0; tile < tiles.count; r += tiles.rows(tile++))

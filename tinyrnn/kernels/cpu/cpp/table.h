@@ -96,6 +96,21 @@ struct AdamOptions {
     int maximize;
 };
 
+/* One step of a recurrent cell, pointwise. */
+enum CellStep {
+    RNN_TANH_FORWARD, RNN_TANH_BACKWARD, RNN_RELU_FORWARD, RNN_RELU_BACKWARD,
+    LSTM_FORWARD, LSTM_BACKWARD, GRU_FORWARD, GRU_BACKWARD, CELL_STEPS
+};
+
+/* Arguments and results as in interface.py; *_row: bytes from row to row. */
+struct CellProblem {
+    long B, H;
+    const void *in[5];
+    long in_row[5];
+    void *out[3];
+    long out_row[3];
+};
+
 enum RecurrentMode { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_RESET_BEFORE };
 
 /* One direction of a recurrent layer: kernels/sweeps.py says what everything is. Matrices are contiguous but for those that
@@ -167,6 +182,7 @@ struct Table {
     void (*scale_inplace[2])(const struct Parameter *parameters, long count, double factor, int threads);
     void (*sgd_step[2])(const struct Parameter *parameters, long count, const struct SgdOptions *options, int threads);
     void (*adam_step[2])(const struct Parameter *parameters, long count, const struct AdamOptions *options, int threads);
+    void (*cell_step[CELL_STEPS][2])(const struct CellProblem *problem, int threads);
     /* 0, or 1 if there is no memory. */
     int (*recurrent_forward[2])(const struct LayerProblem *layer, int threads);
     int (*recurrent_backward[2])(const struct LayerProblem *layer, int threads);
