@@ -1,4 +1,4 @@
-"""The compiled products: within the error bound of a sum of K products, for all sizes, layouts, threads and instruction sets."""
+"""The compiled products: within the error bound of a sum of K products, for all sizes, layouts, threads, instruction sets."""
 
 from __future__ import annotations
 
@@ -179,7 +179,7 @@ def test_special_values(rng, dtype, M, N, K, layout):
         expected = a.astype(np.float64) @ b.astype(np.float64)
         out = gemm.matmul_forward(stored(a, layout[0]), stored(b, layout[1]))
     special = ~np.isfinite(expected)
-    assert np.isnan(expected[0, N // 2]) and not special.all() or M == 1 or N == 1
+    assert (np.isnan(expected[0, N // 2]) and not special.all()) or M == 1 or N == 1
     np.testing.assert_array_equal(np.isfinite(out), ~special)
     np.testing.assert_array_equal(out[special], expected[special])
 

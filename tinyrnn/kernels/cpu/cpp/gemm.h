@@ -174,16 +174,17 @@ template <typename T> static Way choose(const Product<T> &p) {
     return swappable && swapped < tiles ? SWAPPED : TILES;
 }
 
-/* The part of one of `members`: the grid of parts that is done first, if copying a column of B costs as much as two rows. */
+/* The part of one of `members`: the grid of parts that is done first, with what each member has to copy. */
 template <typename T> static Part part_of(const Product<T> &p, int member, int members) {
     long best = 1;
     double least = 1e300;
     const long vectors = (p.N + LANES<T> - 1) / LANES<T>;
+    const double copy_a = p.a.col == 1 ? 0.05 : 0.6, copy_b = p.b.col == 1 ? 1.5 : 0.35 * LANES<T>;
     for (long down = 1; down <= members; down++)
         if (members % down == 0) {
             const long across = members / down;
             const double rows = (p.M + down - 1) / down, columns = (vectors + across - 1) / across;
-            const double cost = rows * columns * LANES<T> + rows + 2 * LANES<T> * columns;
+            const double cost = rows * columns + copy_a * rows + copy_b * columns;
             if (cost < least) {
                 least = cost;
                 best = down;
