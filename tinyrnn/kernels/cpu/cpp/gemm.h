@@ -2,7 +2,7 @@
 
    Three ways to the same result; `choose` estimates which is the fastest. All of them compute every element in one order.
 
-   tiles     tiles of C in registers: rows of A broadcast, vectors of columns of B (gemm_tile.h), copied where B does not have
+   tiles     tiles of C in registers: rows of A broadcast, vectors of columns of B (tile.h), copied where B does not have
              them in a row (gemm_pack.h)
    swapped   tiles of C^T = B^T A^T, transposed when they are done: where A is much smaller than B or C has few columns
    dots      dot products over k (gemm_dot.h): where A or B has few rows, and both are contiguous along k */

@@ -2,101 +2,40 @@
 #pragma once
 
 #include "tile.h"
+#include "transpose.h"
 
 namespace TINYRNN_ISA {
 
-/* In registers: afterwards rows[i][j] is what rows[j][i] was. */
-template <typename T> INLINE void transpose_square(vec<T> (&rows)[LANES<T>]) {
-#if defined(__clang__)
-    T copy[LANES<T>][LANES<T>];
-    for (long i = 0; i < LANES<T>; i++)
-        store(copy[i], rows[i]);
-    for (long i = 0; i < LANES<T>; i++)
-        for (long j = 0; j < LANES<T>; j++)
-            rows[i][j] = copy[j][i];
-#else
+/* The dot products of LANES rows of a weight matrix with a vector of K elements, K a multiple of LANES. */
+template <typename T> static vec<T> dot_each(const T *weight, long row, const T *x, long K) {
+    constexpr long TOGETHER = LANES<T> < 8 ? LANES<T> : 8; // as many rows as there are registers for their addresses
+    vec<T> sums[LANES<T>];
     UNROLL
-    for (long step = 1; step < LANES<T>; step *= 2) {
-        bits<T> first, second; // where the lanes of a pair of rows, laid side by side, go
+    for (long first = 0; first < LANES<T>; first += TOGETHER) {
         UNROLL
-        for (long lane = 0; lane < LANES<T>; lane++) {
-            first[lane] = lane & step ? LANES<T> + lane - step : lane;
-            second[lane] = lane & step ? LANES<T> + lane : lane + step;
-        }
-        UNROLL
-        for (long i = 0; i < LANES<T>; i++)
-            if (!(i & step)) {
-                const vec<T> a = rows[i], b = rows[i + step];
-                rows[i] = __builtin_shuffle(a, b, first);
-                rows[i + step] = __builtin_shuffle(a, b, second);
-            }
-    }
-#endif
-}
-
-/* to[k * to_k + lane] = from[lane * from_row + k] for all k < K and the first `count` lanes, 0 in the others. */
-template <typename T> static void pack_transposed(T *to, long to_k, const T *from, long from_row, long count, long K) {
-    for (long k = 0; k < K; k += LANES<T>) {
-        const long steps = minimum(LANES<T>, K - k);
-        vec<T> rows[LANES<T>];
-        if (count == LANES<T> && steps == LANES<T>) {
-            UNROLL
-            for (long lane = 0; lane < LANES<T>; lane++)
-                rows[lane] = load(from + lane * from_row + k);
-        } else {
-            for (long lane = 0; lane < LANES<T>; lane++)
-                rows[lane] = lane < count ? load(from + lane * from_row + k, steps) : vec<T>{};
-        }
-        transpose_square<T>(rows);
-        for (long step = 0; step < steps; step++)
-            store(to + (k + step) * to_k, rows[step]);
-    }
-}
-
-/* The sums of the lanes of each of the vectors, side by side. */
-template <typename T> INLINE vec<T> sum_each(vec<T> (&rows)[LANES<T>]) {
-#if defined(__clang__)
-    vec<T> sums;
-    for (long i = 0; i < LANES<T>; i++)
-        sums[i] = sum_lanes<T>(rows[i]);
-    return sums;
-#else
-    UNROLL
-    for (long step = 1; step < LANES<T>; step *= 2) {
-        bits<T> first, second; // lanes with and without this bit, those of the second vector in the lanes with it
-        UNROLL
-        for (long lane = 0; lane < LANES<T>; lane++) {
-            first[lane] = lane & step ? LANES<T> + lane - step : lane;
-            second[lane] = lane & step ? LANES<T> + lane : lane + step;
-        }
-        UNROLL
-        for (long i = 0; i < LANES<T>; i += 2 * step) {
-            const vec<T> a = rows[i], b = rows[i + step];
-            rows[i] = __builtin_shuffle(a, b, first) + __builtin_shuffle(a, b, second);
-        }
-    }
-    return rows[0];
-#endif
-}
-
-/* The dot products of the first `count` rows of a weight matrix with a vector of K elements. */
-template <typename T> static vec<T> dot_each(const T *weight, long row, long count, const T *x, long K) {
-    vec<T> sums[LANES<T>] = {};
-    if (count >= LANES<T> && K % LANES<T> == 0) {
+        for (long lane = 0; lane < TOGETHER; lane++)
+            sums[first + lane] = vec<T>{};
+        const T *rows = weight + first * row;
         for (long k = 0; k < K; k += LANES<T>) {
             const vec<T> here = load(x + k);
             UNROLL
-            for (long lane = 0; lane < LANES<T>; lane++)
-                sums[lane] += load(weight + lane * row + k) * here;
-        }
-    } else {
-        for (long k = 0; k < K; k += LANES<T>) {
-            const vec<T> here = load(x + k, K - k);
-            for (long lane = 0; lane < minimum(LANES<T>, count); lane++)
-                sums[lane] += load(weight + lane * row + k, K - k) * here;
+            for (long lane = 0; lane < TOGETHER; lane++)
+                sums[first + lane] += load(rows + lane * row + k) * here;
         }
     }
-    return sum_each<T>(sums);
+    return sum_registers<T>(sums);
+}
+
+/* The same for the first `count` rows, 0 in the other lanes, and any K. */
+template <typename T> static vec<T> dot_some(const T *weight, long row, long count, const T *x, long K) {
+    T products[LANES<T>] = {};
+    for (long lane = 0; lane < count; lane++) {
+        vec<T> sum{};
+        for (long k = 0; k < K; k += LANES<T>)
+            sum += load(weight + lane * row + k, K - k) * load(x + k, K - k);
+        products[lane] = sum_lanes<T>(sum);
+    }
+    return load(products);
 }
 
 /* A packed matrix: for each of `gates` groups of `units` columns side by side; a panel holds, for up to `blocks` vectors of
@@ -117,7 +56,6 @@ template <typename T> struct Panels {
     long first_unit(long panel) const { return panel * blocks * LANES<T>; }
     T *at(long panel) const { return packed + panel * K * gates * blocks * LANES<T>; }
     long size() const { return count() * K * gates * blocks * LANES<T>; }
-    int most_rows() const { return max_rows(gates * blocks); }
 
     const T *weights_of(int gate, long unit) const { return weight + (order[gate] * units + unit) * K; }
 
@@ -125,9 +63,17 @@ template <typename T> struct Panels {
         const int width = vectors_of(panel), here = blocks_of(panel);
         for (int v = 0; v < width; v++) {
             const long unit = first_unit(panel) + v % here * LANES<T>;
-            pack_transposed<T>(at(panel) + v * LANES<T>, width * LANES<T>, weights_of(v / here, unit), K,
-                               minimum(LANES<T>, units - unit), K);
+            transpose_strip(weights_of(v / here, unit), K, minimum(LANES<T>, units - unit), K, at(panel) + v * LANES<T>,
+                            width * LANES<T>, true);
         }
+    }
+
+    /* out = init + a times a packed panel, for as many rows as fit into a tile. */
+    void multiply(long panel, long rows, const T *a, long a_row, const T *init, long init_row, T *out, long out_row) const {
+        const int width = vectors_of(panel);
+        const long last = (width - 1) * LANES<T>;
+        multiply_tiles<T>.of[rows][width](K, {a, a_row, 1, init, init_row, out, out_row},
+                                          {width, width * LANES<T>, at(panel), width * LANES<T>, 0, last, last});
     }
 
     /* One row's products with a panel of weights that are not packed. */
@@ -135,7 +81,11 @@ template <typename T> struct Panels {
         const int width = vectors_of(panel), here = blocks_of(panel);
         for (int v = 0; v < width; v++) {
             const long unit = first_unit(panel) + v % here * LANES<T>;
-            const vec<T> products = dot_each<T>(weights_of(v / here, unit), K, units - unit, a, K);
+            const T *rows = weights_of(v / here, unit);
+            const vec<T> products =
+                units - unit < LANES<T> || K % LANES<T>
+                    ? dot_some<T>(rows, K, minimum(LANES<T>, units - unit), a, K)
+                    : dot_each<T>(rows, K, a, K);
             store(out + v * LANES<T>, load(init + v * LANES<T>) + products);
         }
     }
@@ -165,17 +115,13 @@ INLINE void multiply_rows(const Panels<T> &panels, long panel, const T *a, long 
         }
         return;
     }
-    const int width = panels.vectors_of(panel);
-    const RowTiles tiles(last - first, max_rows(width));
-    const long out_row = width * LANES<T>;
+    const long out_row = panels.vectors_of(panel) * LANES<T>;
+    const Parts tiles(last - first, tile_rows(panels.vectors_of(panel)));
     long row = first;
-    for (long tile = 0; tile < tiles.count; tile++) {
-        const int rows = tiles.rows(tile);
-        tile_kernels<T>.of[rows][width]({panels.K, a + row * a_row, a_row, 1, panels.at(panel), out_row,
-                                         init + (row - first) * init_row, init_row, out, out_row});
-        for (int r = 0; r < rows; r++)
+    for (long tile = 0; tile < tiles.count; row += tiles.size(tile++)) {
+        panels.multiply(panel, tiles.size(tile), a + row * a_row, a_row, init + (row - first) * init_row, init_row, out, out_row);
+        for (long r = 0; r < tiles.size(tile); r++)
             each(row + r, out + r * out_row);
-        row += rows;
     }
 }
 

@@ -227,7 +227,7 @@ template <typename T, int MODE> class Backward {
     }
 
     void run_step(int d, const Place &place, const Share &panels, const Steps &steps, long step, long last) {
-        static const T zeros[MAX_VECTORS * VL] = {};
+        static const T zeros[MOST_VECTORS * VL] = {};
         const SweepProblem &sweep = layer.sweep[d];
         const BackwardBuffers<T> &own = buffers[d];
         const long first = place.first_row, middle = minimum(last, maximum(first, steps.staying(step)));
@@ -269,7 +269,7 @@ template <typename T, int MODE> class Backward {
     }
 
     void initial_gradient(int d, const Share &panels, long offset, long first, long last) {
-        static const T zeros[MAX_VECTORS * VL] = {};
+        static const T zeros[MOST_VECTORS * VL] = {};
         const SweepProblem &sweep = layer.sweep[d];
         const BackwardBuffers<T> &own = buffers[d];
         for (long panel = panels.first; panel < panels.last; panel++)

@@ -261,11 +261,10 @@ template <typename T, int MODE> class Forward {
             for (long r = 0; r < rows; r++)
                 own.ih.multiply_unpacked(panel, x + r * layer.x_row, bias, to + r * row);
         } else if (sweep.weight_ih) {
-            const RowTiles tiles(rows, max_rows(width));
+            const Parts tiles(rows, tile_rows(width));
             long r = 0;
-            for (long tile = 0; tile < tiles.count; r += tiles.rows(tile++))
-                tile_kernels<T>.of[tiles.rows(tile)][width]({layer.I, x + r * layer.x_row, layer.x_row, 1, own.ih.at(panel),
-                                                             width * VL, bias, 0, to + r * row, row});
+            for (long tile = 0; tile < tiles.count; r += tiles.size(tile++))
+                own.ih.multiply(panel, tiles.size(tile), x + r * layer.x_row, layer.x_row, bias, 0, to + r * row, row);
         } else {
             for (long r = 0; r < rows; r++)
                 for (int v = 0; v < width; v++) {
@@ -330,7 +329,7 @@ template <typename T, int MODE> class Forward {
     }
 
     template <typename RowOf> void project_outputs(int d, const Stretch<T> &stretch, const RowOf &row_of) {
-        static const T zeros[MAX_VECTORS * VL] = {};
+        static const T zeros[MOST_VECTORS * VL] = {};
         const Panels<T> &hr = buffers[d].hr;
         for (long panel = 0; panel < hr.count(); panel++)
             multiply_rows<T>(hr, panel, buffers[d].hidden, H, stretch.first, stretch.last, zeros, 0, [&](long b, const T *h) {
@@ -473,7 +472,7 @@ template <typename T, int MODE> class Forward {
             T *products = own.products + b * G * H;
             normalise(d, row_of(b), products, 0, MODE == GRU_RESET_BEFORE ? 2 * H : G * H, 0);
             for (long panel = chunk.first_panel; panel < chunk.last_panel; panel++) {
-                alignas(64) T gates[MAX_VECTORS * VL];
+                alignas(64) T gates[MOST_VECTORS * VL];
                 const T *projections = chunk.at(panel, r0 + b);
                 for (int v = 0; v < own.hh.vectors_of(panel); v++) {
                     const long unit = own.hh.first_unit(panel) + (RNN ? v * VL : 0);
@@ -498,7 +497,7 @@ template <typename T, int MODE> class Forward {
 
     /* All products of a stretch's rows with a weight matrix, to out (B, G H) from column `to` on. */
     void multiply_all(const Panels<T> &panels, const T *a, long a_row, const Stretch<T> &stretch, T *out, long to) {
-        static const T zeros[MAX_VECTORS * VL] = {};
+        static const T zeros[MOST_VECTORS * VL] = {};
         for (long panel = 0; panel < panels.count(); panel++)
             multiply_rows<T>(panels, panel, a, a_row, stretch.first, stretch.last, zeros, 0, [&](long b, const T *products) {
                 for (int v = 0; v < panels.vectors_of(panel); v++) {

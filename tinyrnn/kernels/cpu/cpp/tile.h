@@ -1,46 +1,66 @@
-/* The innermost loop of every product: a tile of the result, some rows times some vectors of columns, kept in registers.
-
-   out[r][v] = init[r][v] + sum over k of a[r, k] b[k][v]: each step over k loads NV vectors of b and, for every row, one
-   number of a. Terms are added in the order of k, whatever the tile, so results do not depend on how work is cut up. */
+/* The innermost loop of a product: a tile of the result, some rows times some vectors of columns, kept in registers. */
 #pragma once
 
 #include "simd.h"
 
 namespace TINYRNN_ISA {
 
-/* Where things are; strides in elements. An init_row of 0 gives all rows the same start, such as a bias. */
-template <typename T> struct Tile {
-    long K;
-    const T *a;
-    long a_row, a_k;
+/* A matrix to multiply. Element (r, c) is data[r * row + c * col] or, if `rows` is given, rows[r][c * col]. */
+template <typename T> struct Operand {
+    const T *data;
+    long row, col;
+    const T *const *rows = nullptr;
+
+    const T *at(long r, long c) const { return (rows ? rows[r] : data + r * row) + c * col; }
+};
+
+/* The columns of one tile, and where B has them: step k reads b + k * b_k. They are whole vectors. If the columns do not
+   fill the last one, it starts earlier and computes some columns twice; only if there is no column before them to start
+   at is it padded, and `columns` says how many there are. */
+template <typename T> struct Panel {
+    int vectors;
+    long columns;
     const T *b;
     long b_k;
+    long first;         // column of the result
+    long b_last, last;  // offsets of the last vector from b and from the first column
+};
+
+/* The rows of one tile: its numbers are broadcast, so A may have any strides. */
+template <typename T> struct Rows {
+    const T *a;
+    long a_row, a_k;
     const T *init;
     long init_row;
     T *out;
     long out_row;
 };
 
-template <typename T, int MR, int NV> static void tile_kernel(const Tile<T> &tile) {
+/* out[r][v] = init[r][v] + sum over k of a[r, k] b[k][v]: each step over k loads NV vectors of b and, for every row, one
+   number of a. Terms are added in the order of k, whatever the tile, so results do not depend on how work is cut up. */
+template <typename T, int MR, int NV> static void multiply_tile(long K, const Rows<T> &rows, const Panel<T> &panel) {
     vec<T> sum[MR][NV];
+    const auto column = [](int v, long last) { return v == NV - 1 && NV > 1 ? last : v * LANES<T>; };
     UNROLL
     for (int r = 0; r < MR; r++)
         UNROLL
-        for (int v = 0; v < NV; v++)
-            sum[r][v] = load(tile.init + r * tile.init_row + v * LANES<T>);
-    const T *a = tile.a, *b = tile.b;
-    const long a_row = tile.a_row, a_k = tile.a_k, b_k = tile.b_k;
-    for (long k = tile.K; k > 0; k--) {
-        vec<T> column[NV];
+        for (int v = 0; v < NV; v++) {
+            const T *init = rows.init + r * rows.init_row + column(v, panel.last);
+            sum[r][v] = NV == 1 ? load(init, panel.columns) : load(init);
+        }
+    const T *a = rows.a, *b = panel.b;
+    const long a_row = rows.a_row, a_k = rows.a_k, b_k = panel.b_k, b_last = panel.b_last;
+    for (long k = K; k > 0; k--) {
+        vec<T> b_row[NV];
         UNROLL
         for (int v = 0; v < NV; v++)
-            column[v] = load(b + v * LANES<T>);
+            b_row[v] = load(b + column(v, b_last));
         UNROLL
         for (int r = 0; r < MR; r++) {
             const vec<T> x = broadcast<T>(a[r * a_row]);
             UNROLL
             for (int v = 0; v < NV; v++)
-                sum[r][v] += x * column[v];
+                sum[r][v] += x * b_row[v];
         }
         a += a_k;
         b += b_k;
@@ -48,47 +68,50 @@ template <typename T, int MR, int NV> static void tile_kernel(const Tile<T> &til
     UNROLL
     for (int r = 0; r < MR; r++)
         UNROLL
-        for (int v = 0; v < NV; v++)
-            store(tile.out + r * tile.out_row + v * LANES<T>, sum[r][v]);
+        for (int v = 0; v < NV; v++) {
+            T *out = rows.out + r * rows.out_row + column(v, panel.last);
+            if (NV == 1)
+                store(out, sum[r][v], panel.columns);
+            else
+                store(out, sum[r][v]);
+        }
 }
 
-constexpr int MAX_VECTORS = 4;
+constexpr int MOST_VECTORS = 4;
 
-/* How many rows a tile of NV vectors may have, so that all sums stay in registers. */
-constexpr int max_rows(int vectors) {
-    return (REGISTERS == 32 ? 24 : 12) / (vectors == 1 ? 2 : vectors);
+/* How many rows a tile of so many vectors may have, so that all sums stay in registers. */
+constexpr int tile_rows(int vectors) {
+    return vectors == 1 ? (REGISTERS == 32 ? 12 : 6) : (REGISTERS == 32 ? 24 : 12) / vectors;
 }
 
-template <typename T> using TileKernel = void (*)(const Tile<T> &);
+template <typename T> using MultiplyTile = void (*)(long K, const Rows<T> &, const Panel<T> &);
 
-/* tile_kernels<T>(rows, vectors): rows from 1 to max_rows(vectors), vectors from 1 to MAX_VECTORS. */
-template <typename T> struct TileKernels {
-    TileKernel<T> of[13][MAX_VECTORS + 1] = {};
+/* of[rows][vectors] */
+template <typename T> struct MultiplyTiles {
+    MultiplyTile<T> of[13][MOST_VECTORS + 1] = {};
 
     template <int MR, int NV> constexpr void fill() {
-        of[MR][NV] = tile_kernel<T, MR, NV>;
+        of[MR][NV] = multiply_tile<T, MR, NV>;
         if constexpr (MR > 1)
             fill<MR - 1, NV>();
+        else if constexpr (NV > 1)
+            fill<tile_rows(NV - 1), NV - 1>();
     }
-    constexpr TileKernels() {
-        fill<max_rows(1), 1>();
-        fill<max_rows(2), 2>();
-        fill<max_rows(3), 3>();
-        fill<max_rows(4), 4>();
-    }
+    constexpr MultiplyTiles() { fill<tile_rows(MOST_VECTORS), MOST_VECTORS>(); }
 };
 
-template <typename T> constexpr TileKernels<T> tile_kernels{};
+template <typename T> constexpr MultiplyTiles<T> multiply_tiles{};
 
-/* Tiles of `rows` rows that differ by at most one, as few as there can be: 13 rows are 5 + 4 + 4 and not 6 + 6 + 1. */
-struct RowTiles {
-    long count, small, larger; // `larger` tiles of small + 1 rows, then the others of `small`
-    RowTiles(long rows, int most) {
-        count = (rows + most - 1) / most;
-        small = count ? rows / count : 0;
-        larger = count ? rows % count : 0;
+/* `count` things in parts that differ by at most one, as few as there can be: 13 rows are 5 + 4 + 4 and not 6 + 6 + 1. */
+struct Parts {
+    long count, small, larger; // `larger` parts of small + 1, then the others of `small`
+    Parts(long things, long most) {
+        count = (things + most - 1) / most;
+        small = count ? things / count : 0;
+        larger = count ? things % count : 0;
     }
-    int rows(long tile) const { return (int)(small + (tile < larger)); }
+    long size(long part) const { return small + (part < larger); }
+    long first(long part) const { return part * small + minimum(part, larger); }
 };
 
 } // namespace TINYRNN_ISA
