@@ -28,13 +28,20 @@ REQUIRED = os.environ.get("TINYRNN_REQUIRE_EXT") == "1"
 LEFT_OUT = os.environ.get("TINYRNN_NO_EXT") == "1"
 SANITIZED = os.environ.get("TINYRNN_SANITIZE") == "1"
 
-COMPILE = ["-O2", "-g0", "-fno-math-errno", "-fno-asynchronous-unwind-tables"]  # small, and as fast: arithmetic is in CPP
-FAST, SMALL = ["-O3"], ["-O2"]
+# Modules of which every op runs some, small arrays through little else. The others may be small: their arithmetic is in CPP.
+EVERY_OP = re.compile(
+    r"tinyrnn/(engine/.*|kernels/dispatch|kernels/cpu/elementwise|ops/(activations|arithmetic|broadcasting|casting))"
+)
+
+COMPILE = ["-g0", "-fno-math-errno", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
+FAST, USUAL, SMALL = ["-O3"], ["-O2"], ["-Os"]
 LINK = ["-Wl,-x"] if sys.platform == "darwin" else ["-s"]  # without the names that only a debugger needs
+if sys.platform == "linux":
+    LINK += ["-Wl,-z,noseparate-code"]  # nor up to 12 kB of padding in each file
 if SANITIZED:
     LINK = ["-fsanitize=address,undefined"]
     COMPILE = ["-O1", "-g1", "-fno-math-errno", "-fno-omit-frame-pointer", *LINK]
-    FAST = SMALL = []
+    FAST = USUAL = SMALL = []
 OPENMP = ["-fopenmp"]
 
 
@@ -64,6 +71,7 @@ def module_name(source):
 def extension(source):
     unix = os.name == "posix"
     native = source == NATIVE
+    level = USUAL if EVERY_OP.fullmatch(source.with_suffix("").as_posix()) else SMALL
     return Extension(
         module_name(source),
         [source.as_posix(), *(file.as_posix() for file in sorted(CPP.glob("*.cpp")) if native)],
@@ -71,7 +79,7 @@ def extension(source):
         include_dirs=[source.parent.as_posix(), CPP.as_posix()],
         depends=headers(source) + (headers(CPP / "*") + headers(NATIVE.parent) if native else []),
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
-        extra_compile_args=COMPILE if unix else [],
+        extra_compile_args=[*COMPILE, *level] if unix else [],
         extra_link_args=LINK if unix else [],
         optional=not REQUIRED,
     )

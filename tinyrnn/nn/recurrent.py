@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
+from tinyrnn._tensor import Tensor
 from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_cells import RecurrentModule, check_count, mode_of
@@ -142,9 +143,22 @@ class RNNBase(RecurrentModule):
             x_t = unsqueeze(input, 0) if unbatched else unsqueeze(input, 1 if self.batch_first else 0)
             output, state = self(x_t, hx)
             return select(output, 1 if self.batch_first and not unbatched else 0, 0), state
-        states = None if hx is None else self._states_of(hx, x.shape[0], False)
+        if hx is not None and not self._has_states(hx, (self.num_layers, x.shape[0], self.hidden_size), x.dtype):
+            hx = self._states_of(hx, x.shape[0], False)  # raises, or brings them into shape
+        states = hx if hx is None or isinstance(hx, tuple) else (hx,)
         output, state = recurrent_step(self.mode, input, states, [self._parameters_of(suffix) for suffix in self._suffixes])
         return output, state if len(state) > 1 else state[0]
+
+    def _has_states(self, hx: Any, shape: tuple, dtype: Any) -> bool:
+        """Whether `hx` is plainly what it should be, found without building names and sentences for what it is not."""
+        count = len(CELLS[self.mode].states)
+        states = (hx,) if count == 1 else hx
+        if type(states) is not tuple or len(states) != count:
+            return False
+        for state in states:
+            if type(state) is not Tensor or state.array.shape != shape or state.array.dtype != dtype:
+                return False
+        return True
 
     def _fail_features(self, features: int, B: int, T: int, unbatched: bool) -> None:
         message = f"input has {features} features, expected input_size={self.input_size}"

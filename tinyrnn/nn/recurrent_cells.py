@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,12 @@ from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.shaping import squeeze, unsqueeze
 
 NONLINEARITIES = ("tanh", "relu")
+
+
+@cache
+def _names_of(suffix: str) -> tuple[str, ...]:
+    """The names of the parameters of one sweep."""
+    return tuple([name + suffix for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")])
 
 
 class RecurrentModule(Module):
@@ -43,7 +50,9 @@ class RecurrentModule(Module):
 
     def _parameters_of(self, suffix: str) -> tuple:
         """weight_ih, weight_hh, bias_ih, bias_hh of one sweep; the biases may be None."""
-        return tuple([self._parameters.get(name + suffix) for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")])
+        names = _names_of(suffix)
+        get = self._parameters.get
+        return get(names[0]), get(names[1]), get(names[2]), get(names[3])
 
     def reset_parameters(self) -> None:
         """Draw all weights and biases anew, uniform in +-1/sqrt(H)."""

@@ -52,7 +52,9 @@ class Decoder(Module):
         self.combine = Linear(2 * hidden, hidden)
         self.output = Linear(hidden, vocabulary)
 
-    def forward(self, tokens: Tensor, state: State, memory: Memory) -> tuple[Tensor, State, Tensor]:
+    def forward(
+        self, tokens: Tensor, state: State, memory: Memory, lengths: Tensor | None = None
+    ) -> tuple[Tensor, State, Tensor]:
         """Run over known tokens: the whole target in training, the last token in search.
 
         Parameters
@@ -61,6 +63,8 @@ class Decoder(Module):
             What stands before each token to predict.
         state : State of shape (L, B, H)
         memory : Memory
+        lengths : Tensor of int64, shape (B,), optional
+            How many of the tokens to read; behind them the recurrent layers do not run.
 
         Returns
         -------
@@ -70,7 +74,7 @@ class Decoder(Module):
         weights : Tensor, shape (B, T, S)
             How much each step looked at each source position; zero behind the end of the source.
         """
-        outputs, state = self.rnn(self.dropout(self.embedding(tokens)), state)
+        outputs, state = self.rnn(self.dropout(self.embedding(tokens)), state, lengths=lengths)
         context, weights = self.attention.attend(outputs, PreparedKeys(memory.keys, memory.values, memory.mask))
         attentional = self.combine(cat([context, outputs], -1)).tanh()
         return self.output(self.dropout(attentional)), state, weights

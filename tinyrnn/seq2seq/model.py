@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from tinyrnn._tensor import Tensor
+from tinyrnn.creation import tensor
 from tinyrnn.nn.module import Module
 from tinyrnn.ops.softmax import log_softmax
 from tinyrnn.seq2seq.codec import Codec
 from tinyrnn.seq2seq.decoder import ATTENTIONS, Decoder
 from tinyrnn.seq2seq.encoder import CELLS, Encoder, Memory, State
+from tinyrnn.seq2seq.vocabulary import PADDING
 
 
 class Seq2Seq(Module):
@@ -118,10 +120,12 @@ class Seq2Seq(Module):
         Returns
         -------
         Tensor, shape (B, T, V)
-            Position t predicts token t + 1 of `tokens`, the last one the end.
+            Position t predicts token t + 1 of `tokens`, the last one the end. Where `tokens` has padding there is no
+            prediction: the decoder does not run there.
         """
         memory = self.encode(source, lengths)
-        return self.decoder(tokens, memory.state, memory)[0]
+        target_lengths = tensor((tokens.array != PADDING).sum(1))
+        return self.decoder(tokens, memory.state, memory, target_lengths)[0]
 
     def to_json(self) -> dict[str, Any]:
         """Give everything but the weights as JSON data."""

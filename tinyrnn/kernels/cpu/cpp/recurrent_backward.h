@@ -62,7 +62,7 @@ template <typename T, int MODE> class Backward {
         Arena arena{memory};
         lay_out(arena);
         fill_offsets(layer, offsets);
-        Barriers shared;
+        static thread_local Barriers shared; // as every wait leaves them, the next can begin
         barriers = &shared;
         run_team(threads, [&](int member, int members) { run_member(member, members); });
         return 0;
@@ -114,9 +114,10 @@ template <typename T, int MODE> class Backward {
             barriers->direction[d].wait(place.members);
             sweep_over_time(d, place);
         }
-        barriers->team.wait(members);
-        for (int d = 0; d < layer.directions; d++)
+        for (int d = 0; d < layer.directions; d++) {
+            barriers->team.wait(members); // the second direction adds to the first one's gradient of x
             weight_gradients(d, member, members);
+        }
     }
 
     // ---- before the last step ----

@@ -67,7 +67,7 @@ template <typename T, int MODE> class Forward {
         Arena arena{memory};
         lay_out(arena);
         fill_offsets(layer, offsets);
-        Barriers shared;
+        static thread_local Barriers shared; // as every wait leaves them, the next can begin
         barriers = &shared;
         run_team(threads, [&](int member, int members) { run_member(member, members); });
         return 0;
