@@ -61,7 +61,7 @@ def headers_of_kernels(source):
     """Those of the C++ kernels: the modules beside `native` include the one that describes the table of kernels."""
     if source.parent != NATIVE.parent:
         return []
-    return headers(CPP / "*") if source == NATIVE else [(CPP / "table.h").as_posix()]
+    return headers(CPP / "*") + headers(NATIVE.parent) if source == NATIVE else [(CPP / "table.h").as_posix()]
 
 
 def module_name(source):
@@ -77,7 +77,7 @@ def extension(source):
         [source.as_posix(), *(file.as_posix() for file in sorted(CPP.glob("*.cpp")) if native)],
         language="c++" if native else None,
         include_dirs=[source.parent.as_posix(), CPP.as_posix()],
-        depends=headers(source) + (headers(CPP / "*") + headers(NATIVE.parent) if native else []),
+        depends=headers(source) + headers_of_kernels(source),
         define_macros=[("NPY_NO_DEPRECATED_API", "NPY_1_7_API_VERSION")],
         extra_compile_args=[*COMPILE, *level] if unix else [],
         extra_link_args=LINK if unix else [],

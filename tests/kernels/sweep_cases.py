@@ -33,6 +33,10 @@ class Call:
         self.P = max(1, H // 2) if "weight_hr" in options else H
         self.x = self.draw(self.N, GATES[mode] * H if "weight_ih" in without else I)
         self.sweeps = [self.sweep(I, d == 1, options, without) for d in range(D)]
+        self.shown = f"Call({mode!r}, {lengths}, {I=}, {H=}, {D=}, {options=}, {without=}, {dtype=}, {seed=})"
+
+    def __repr__(self):  # what Hypothesis prints of a call that fails
+        return self.shown
 
     def draw(self, *shape):
         return self.rng.standard_normal(shape).astype(self.dtype)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-
 from sweep_cases import Call
+
 from tinyrnn.kernels import cpu
 
 onnxruntime = pytest.importorskip("onnxruntime", reason="ONNX Runtime is not installed")

@@ -84,10 +84,10 @@ def run(options: Options, command: str) -> int:
         If an option or a file cannot be used; nothing has been measured then.
     """
     cases = cases_of(list(options.suites), options.filter)
+    _check_files(options)
     if options.list:
         print("\n".join(f"{case.suite}: {case.name}" for case in cases))
         return 0
-    _check_files(options)
     old = None if options.compare is None else results.read(options.compare)
     threads = options.threads or machine.cores()
     peers = Peers(_peer_names(options.peers))

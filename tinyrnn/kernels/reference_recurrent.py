@@ -244,7 +244,7 @@ def _rnn_relu_forward(sweep, gates_x, h, masked, c):
 
 def _rnn_relu_backward(sweep, cache, grad_h, grad_c, grads):
     product, new_h = cache
-    grad_gates = grad_h * (new_h > 0)
+    grad_gates = np.where(new_h <= 0, 0, grad_h)
     return grad_gates, 0, _hidden_backward(sweep, product, grad_gates, grads), 0
 
 

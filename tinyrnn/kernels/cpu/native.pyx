@@ -95,7 +95,18 @@ def _threads_to_start_with():
         number = int(text)
     else:
         number = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        number = min(number, _cpu_quota() or number)
     return min(number, MOST_THREADS)
+
+
+def _cpu_quota():
+    """How many processors' time a container may use, as Linux's control groups say it; None if there is no limit."""
+    try:
+        with open("/sys/fs/cgroup/cpu.max") as file:
+            quota, period = file.read().split()
+        return None if quota == "max" else max(1, -(-int(quota) // int(period)))
+    except (OSError, ValueError):
+        return None
 
 
 def _from_environment():

@@ -36,7 +36,7 @@ cdef class Arrays:
         if array is None:
             return NULL
         if not cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array):
-            array = np.ascontiguousarray(array)
+            array = np.require(array, requirements=("C", "A"))
         self.alive.append(array)
         return cnp.PyArray_DATA(<cnp.ndarray>array)
 
@@ -58,34 +58,85 @@ cdef class Arrays:
         cdef long size = cnp.PyArray_ITEMSIZE(matrix)
         cdef bint contiguous = cnp.PyArray_STRIDE(matrix, 1) == size or cnp.PyArray_DIM(matrix, 1) <= 1
         if not (contiguous and cnp.PyArray_ISBEHAVED_RO(matrix) and cnp.PyArray_STRIDE(matrix, 0) % size == 0):
-            matrix = np.ascontiguousarray(matrix)
+            matrix = np.require(matrix, requirements=("C", "A"))
         self.alive.append(matrix)
         row[0] = cnp.PyArray_STRIDE(matrix, 0) // size
         return cnp.PyArray_DATA(matrix)
 
 
-cdef bint is_float(object array, int kind) noexcept:
-    """An exact array of this type, or None, or a number."""
-    if array is None or type(array) is float or type(array) is int:
+cdef bint fits(object array, int kind, long rows, long columns) noexcept:
+    """None, or an exact native array of this type and shape: (rows, columns), or (rows,) if `columns` is -1."""
+    if array is None:
         return True
-    return cnp.PyArray_CheckExact(array) and cnp.PyArray_TYPE(<cnp.ndarray>array) == kind
-
-
-cdef bint can_run(object x, list sweeps, object batch_sizes):
-    """Whether this layer is computed here."""
-    if not cnp.PyArray_CheckExact(x):
+    if not (cnp.PyArray_CheckExact(array) and cnp.PyArray_TYPE(<cnp.ndarray>array) == kind):
         return False
-    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
-    if kind != cnp.NPY_FLOAT and kind != cnp.NPY_DOUBLE or cnp.PyArray_SIZE(<cnp.ndarray>x) == 0:
+    cdef cnp.ndarray a = <cnp.ndarray>array
+    if not cnp.PyArray_ISNOTSWAPPED(a) or cnp.PyArray_NDIM(a) != (1 if columns < 0 else 2):
+        return False
+    return cnp.PyArray_DIM(a, 0) == rows and (columns < 0 or cnp.PyArray_DIM(a, 1) == columns)
+
+
+cdef bint share_fits(object zoneout, int kind, long rows, long columns) noexcept:
+    return isinstance(zoneout, (float, int)) or fits(zoneout, kind, rows, columns)
+
+
+cdef bint pair_fits(object pair, int kind, long size) noexcept:
+    return pair is None or (fits(pair[0], kind, size, -1) and fits(pair[1], kind, size, -1))
+
+
+cdef bint can_run(str mode, object x, list sweeps, object batch_sizes):
+    """Whether this layer is computed here: everything is of one type, has the shape it should, and is not empty."""
+    if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_NDIM(<cnp.ndarray>x) == 2):
+        return False
+    cdef cnp.ndarray first = x, sizes = batch_sizes
+    cdef int kind = cnp.PyArray_TYPE(first)
+    cdef long N = cnp.PyArray_DIM(first, 0), I = cnp.PyArray_DIM(first, 1)
+    if kind != cnp.NPY_FLOAT and kind != cnp.NPY_DOUBLE or not fits(x, kind, N, I) or N * I == 0:
+        return False
+    if not (cnp.PyArray_TYPE(sizes) == cnp.NPY_INT64 and cnp.PyArray_NDIM(sizes) == 1 and cnp.PyArray_ISCARRAY_RO(sizes)):
+        return False
+    h_0, weight_hh = sweeps[0].h_0, sweeps[0].weight_hh
+    if not (cnp.PyArray_CheckExact(h_0) and cnp.PyArray_NDIM(h_0) == 2 and cnp.PyArray_CheckExact(weight_hh)):
+        return False
+    cdef long B = cnp.PyArray_DIM(h_0, 0), P = cnp.PyArray_DIM(h_0, 1), wide = cnp.PyArray_DIM(weight_hh, 0)
+    cdef long gates = gates_of(<RecurrentMode><int>MODES[mode]), H = wide // gates
+    if not sizes_fit(<const long*>cnp.PyArray_DATA(sizes), cnp.PyArray_DIM(sizes, 0), B, N) or P * H == 0 or wide % gates:
         return False
     for sweep in sweeps:
-        for array in sweep:
-            if type(array) is tuple:
-                if not (is_float(array[0], kind) and is_float(array[1], kind)):
-                    return False
-            elif not (type(array) is bool or is_float(array, kind)):
-                return False
-    return len(batch_sizes) > 0 and cnp.PyArray_SIZE(sweeps[0].h_0) > 0 and cnp.PyArray_SIZE(sweeps[0].weight_hh) > 0
+        (
+            weight_ih, weight_hh, bias_ih, bias_hh, h_0, c_0, _, weight_hr, peephole, norm_h, norm_c, mask, zoneout_h, zoneout_c
+        ) = sweep
+        if not (
+            (fits(weight_ih, kind, wide, I) if weight_ih is not None else I == wide)
+            and weight_hh is not None
+            and fits(weight_hh, kind, wide, P)
+            and fits(bias_ih, kind, wide, -1)
+            and fits(bias_hh, kind, wide, -1)
+            and h_0 is not None
+            and fits(h_0, kind, B, P)
+            and (c_0 is not None or gates != 4)
+            and fits(c_0, kind, B, H)
+            and (fits(weight_hr, kind, P, H) if weight_hr is not None else P == H)
+            and fits(peephole, kind, 3, H)
+            and pair_fits(norm_h, kind, wide)
+            and pair_fits(norm_c, kind, H)
+            and fits(mask, kind, B, P)
+            and share_fits(zoneout_h, kind, N, P)
+            and share_fits(zoneout_c, kind, N, H)
+        ):
+            return False
+    return True
+
+
+cdef bint sizes_fit(const long* sizes, long T, long B, long N) noexcept nogil:
+    """Whether the rows of all steps are N, fall, and begin with at most B."""
+    cdef long t, rows = 0, before = B
+    for t in range(T):
+        if sizes[t] > before or sizes[t] < 1:
+            return False
+        before = sizes[t]
+        rows += before
+    return T > 0 and rows == N
 
 
 cdef int describe_layer(LayerProblem* layer, Arrays arrays, str mode, object x, cnp.ndarray batch_sizes, list sweeps) except -1:
@@ -153,7 +204,7 @@ cdef int run(bint backward, LayerProblem* layer, int kind) except -1:
 
 
 def recurrent_forward(mode, x, batch_sizes, sweeps, save):
-    if not can_run(x, sweeps, batch_sizes):
+    if not can_run(mode, x, sweeps, batch_sizes):
         return reference.recurrent_forward(mode, x, batch_sizes, sweeps, save)
     cdef Arrays arrays = Arrays(x)
     cdef LayerProblem layer
@@ -216,7 +267,7 @@ cdef int describe_saved(SweepProblem* sweep, Arrays arrays, object saved) except
 
 
 def recurrent_step(mode, x, states, weights):
-    if not (is_row_of(x, x) and can_step(x, states, weights)):
+    if not can_step(mode, x, states, weights):
         return reference.recurrent_step(mode, x, states, weights)
     cdef cnp.ndarray first = x, h_0 = states[0]
     cdef int kind = cnp.PyArray_TYPE(first)
@@ -251,39 +302,49 @@ cdef inline void* memory(object array) noexcept:
     return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray>array)
 
 
-cdef inline bint is_row_of(object array, object x) noexcept:
-    """None, or an exact contiguous array of the type of `x`, float32 or float64, that is not empty."""
-    if array is None:
-        return True
-    if not (cnp.PyArray_CheckExact(array) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)):
+cdef inline bint lies_plainly(object array, int kind, long rows, long columns) noexcept:
+    """`fits`, and its elements lie one behind the other."""
+    return fits(array, kind, rows, columns) and (array is None or cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array))
+
+
+cdef bint can_step(str mode, object x, tuple states, list weights):
+    if not (cnp.PyArray_CheckExact(x) and cnp.PyArray_NDIM(<cnp.ndarray>x) == 2):
         return False
-    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>array)
-    return (
-        (kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE)
-        and kind == cnp.PyArray_TYPE(<cnp.ndarray>x)
-        and cnp.PyArray_SIZE(<cnp.ndarray>array) > 0
-    )
-
-
-cdef bint can_step(object x, tuple states, list weights):
+    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
+    cdef long B = cnp.PyArray_DIM(<cnp.ndarray>x, 0), I = cnp.PyArray_DIM(<cnp.ndarray>x, 1), H, wide, number
+    if kind != cnp.NPY_FLOAT and kind != cnp.NPY_DOUBLE or B * I == 0 or not lies_plainly(x, kind, B, I):
+        return False
+    cdef long layers = len(weights)
     for array in states:
-        if not is_row_of(array, x):
+        if not (cnp.PyArray_CheckExact(array) and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>array)):
             return False
-    for own in weights:
-        for array in own:
-            if not is_row_of(array, x):
-                return False
-    return True
+        state = <cnp.ndarray>array
+        H = cnp.PyArray_DIM(state, 2) if cnp.PyArray_NDIM(state) == 3 else 0
+        if cnp.PyArray_TYPE(state) != kind or H == 0 or cnp.PyArray_DIM(state, 0) != layers or cnp.PyArray_DIM(state, 1) != B:
+            return False
+    H = cnp.PyArray_DIM(<cnp.ndarray>states[0], 2)
+    wide = gates_of(<RecurrentMode><int>MODES[mode]) * H
+    for number in range(layers):
+        weight_ih, weight_hh, bias_ih, bias_hh = weights[number]
+        if not (
+            lies_plainly(weight_ih, kind, wide, H if number else I)
+            and lies_plainly(weight_hh, kind, wide, H)
+            and lies_plainly(bias_ih, kind, wide, -1)
+            and lies_plainly(bias_hh, kind, wide, -1)
+        ):
+            return False
+    return cnp.PyArray_DIM(<cnp.ndarray>states[len(states) - 1], 2) == H
 
 
 def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x):
-    if not can_run(x, sweeps, batch_sizes):
+    if not can_run(mode, x, sweeps, batch_sizes):
         return reference.recurrent_backward(
             mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x
         )
     cdef Arrays arrays = Arrays(x)
     cdef LayerProblem layer
     describe_layer(&layer, arrays, mode, x, batch_sizes, sweeps)
+    check_gradient("output", grad_output, arrays.kind, cnp.PyArray_DIM(<cnp.ndarray>x, 0), layer.directions * layer.P)
     cdef long itemsize = cnp.PyArray_ITEMSIZE(<cnp.ndarray>x), output_row, grad_row, shift
     cdef char* outputs = <char*>arrays.rows(output, &output_row)
     cdef char* grads = <char*>arrays.rows(grad_output, &grad_row)
@@ -300,14 +361,27 @@ def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_size
         if grads != NULL:
             sweep.grad_output = grads + shift
             sweep.grad_output_row = grad_row
+        check_gradient("final h", grad_finals[d][0], arrays.kind, layer.B, layer.P)
         sweep.grad_h_n = arrays.get(grad_finals[d][0])
         if layer.mode == LSTM:
+            check_gradient("final c", grad_finals[d][1], arrays.kind, layer.B, layer.H)
+            check_gradient("cell states", grad_cells[d], arrays.kind, cnp.PyArray_DIM(<cnp.ndarray>x, 0), layer.H)
             sweep.grad_c_n = arrays.get(grad_finals[d][1])
             sweep.grad_cells = arrays.get(grad_cells[d])
         describe_saved(sweep, arrays, saved[d])
         results.append(room_for_gradients(sweep, arrays, sweeps[d]))
     run(True, &layer, arrays.kind)
     return grad_x, results
+
+
+cdef int check_gradient(str name, object grad, int kind, long rows, long columns) except -1:
+    if not fits(grad, kind, rows, columns):
+        expected = np.dtype(np.float32 if kind == cnp.NPY_FLOAT else np.float64)
+        raise TypeError(
+            f"recurrent layer: the gradient of its {name} is {grad.dtype} {grad.shape}, expected {expected} ({rows}, {columns}); "
+            f"does a hook return something else than it was given?"
+        )
+    return 0
 
 
 cdef object room_for_gradients(SweepProblem* to, Arrays arrays, object sweep):

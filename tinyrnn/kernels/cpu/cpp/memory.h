@@ -15,6 +15,15 @@ class Scratch {
   public:
     ~Scratch() { free(memory); }
 
+    /* Gives the memory back if it is more than this. */
+    void keep_at_most(size_t most) {
+        if (bytes > most) {
+            free(memory);
+            memory = nullptr;
+            bytes = 0;
+        }
+    }
+
     /* Room for `count` elements and one vector more, so that loads of whole vectors stay inside; nullptr: no memory. */
     template <typename T> T *get(long count) {
         const size_t needed = ((size_t)count * sizeof(T) + 127) / 64 * 64;

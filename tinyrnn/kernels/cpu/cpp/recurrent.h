@@ -45,6 +45,13 @@ struct Arena {
     }
 };
 
+/* The work space of the sweeps of this thread, of which so much is kept for the next call. */
+static Scratch &sweep_scratch() {
+    static thread_local Scratch scratch;
+    return scratch;
+}
+constexpr size_t KEPT_BYTES = 64 << 20;
+
 /* The order in which steps are run, and where their rows are. */
 struct Steps {
     long T;

@@ -40,7 +40,7 @@ template <typename T, int MODE> class Backward {
     const int threads;
     long *offsets;
     Barriers *barriers;
-    BackwardBuffers<T> buffers[2];
+    BackwardBuffers<T> buffers[2] = {};
 
   public:
     Backward(const LayerProblem &problem, int wanted)
@@ -53,7 +53,7 @@ template <typename T, int MODE> class Backward {
     }
 
     int run() {
-        static thread_local Scratch scratch;
+        Scratch &scratch = sweep_scratch();
         Arena count{nullptr};
         lay_out(count);
         char *memory = scratch.get<char>(count.used);
@@ -65,6 +65,7 @@ template <typename T, int MODE> class Backward {
         static thread_local Barriers shared; // as every wait leaves them, the next can begin
         barriers = &shared;
         run_team(threads, [&](int member, int members) { run_member(member, members); });
+        scratch.keep_at_most(KEPT_BYTES);
         return 0;
     }
 
@@ -546,23 +547,27 @@ template <typename T, int MODE> class Backward {
     void sum_columns(int member, int members, const T *a, long a_row, const T *b, long b_row, long count, T *out,
                      T *copy = nullptr) {
         const Share columns(count, VL, member, members);
-        for (long j = columns.first; j < columns.last; j += 4 * VL) {
-            vec<T> sum[4] = {};
-            const long here = minimum(4 * VL, columns.last - j);
-            for (long n = 0; n < N; n++)
-                UNROLL
-                for (int v = 0; v < 4; v++)
-                    if (v * VL < here) {
-                        const long lanes = here - v * VL;
-                        const vec<T> x = load(a + n * a_row + j + v * VL, lanes);
-                        sum[v] += b ? x * load(b + n * b_row + j + v * VL, lanes) : x;
-                    }
-            for (int v = 0; v * VL < here; v++) {
-                store(out + j + v * VL, sum[v], here - v * VL);
-                if (copy)
-                    store(copy + j + v * VL, sum[v], here - v * VL);
-            }
+        for (long j = columns.first; j < columns.last; j += VL) {
+            const long lanes = minimum(VL, columns.last - j);
+            const vec<T> sum = b ? sum_column<true>(a + j, a_row, b + j, b_row, lanes) : sum_column<false>(a + j, a_row, b, 0, lanes);
+            store(out + j, sum, lanes);
+            if (copy)
+                store(copy + j, sum, lanes);
         }
+    }
+
+    /* A function of its own: wherever a column lies, the same instructions add it up. */
+    template <bool PRODUCTS>
+    __attribute__((noinline)) vec<T> sum_column(const T *a, long a_row, const T *b, long b_row, long lanes) const {
+        vec<T> sum{};
+        for (long n = 0; n < N; n++) {
+            const vec<T> x = load(a + n * a_row, lanes);
+            if constexpr (PRODUCTS)
+                sum += x * load(b + n * b_row, lanes);
+            else
+                sum += x;
+        }
+        return sum;
     }
 
     void sum_peepholes(int d, int member, int members) {

@@ -33,7 +33,7 @@ template <typename T, int MODE> class Forward {
     const int threads;
     long *offsets;
     Barriers *barriers;
-    ForwardBuffers<T> buffers[2];
+    ForwardBuffers<T> buffers[2] = {};
     T *projected; // per member, input projections of a chunk: [panel][row][slots]
     long projected_size, chunk_rows, largest_step;
 
@@ -58,7 +58,7 @@ template <typename T, int MODE> class Forward {
     }
 
     int run() {
-        static thread_local Scratch scratch;
+        Scratch &scratch = sweep_scratch();
         Arena count{nullptr};
         lay_out(count);
         char *memory = scratch.get<char>(count.used);
@@ -70,6 +70,7 @@ template <typename T, int MODE> class Forward {
         static thread_local Barriers shared; // as every wait leaves them, the next can begin
         barriers = &shared;
         run_team(threads, [&](int member, int members) { run_member(member, members); });
+        scratch.keep_at_most(KEPT_BYTES);
         return 0;
     }
 
@@ -83,7 +84,7 @@ template <typename T, int MODE> class Forward {
             const T *weight_hh = (const T *)sweep.weight_hh;
             own.ih = {nullptr, sweep.weight_ih ? layer.I : 0, H, G, 1, (const T *)sweep.weight_ih, x_order()};
             own.hh = {nullptr, P, H, MODE == GRU_RESET_BEFORE ? 2 : G, 1, weight_hh, order_h};
-            own.hn = {nullptr, P, H, 1, 1, weight_hh + 2 * H * P, order_h};
+            own.hn = {nullptr, P, H, 1, 1, MODE == GRU_RESET_BEFORE ? weight_hh + 2 * H * P : nullptr, order_h};
             own.hr = {nullptr, H, P, 1, 4, (const T *)sweep.weight_hr, order_h};
             if (RNN)
                 own.ih.blocks = own.hh.blocks = few_rows ? 2 : 4;
@@ -193,15 +194,23 @@ template <typename T, int MODE> class Forward {
         const Share panels(own.ih.count(), 1, place.unit_member, place.units);
         const Chunk chunk{panels.first, panels.last, memory, chunk_rows, slots(own) * VL};
         Barrier &barrier = barriers->group[d][place.group];
+        const bool whole = has_all_rows(place);
         for (long step = 0, next; step < layer.T; step = next) {
-            long rows = 0;
-            for (next = step; next < layer.T && (next == step || rows + own_rows(place, steps.rows(next)) <= chunk_rows); next++)
-                rows += own_rows(place, steps.rows(next));
+            long rows = own_rows(place, steps.rows(step));
+            next = step + 1;
             if (!rows)
-                continue; // no sequence of this member has begun yet, or all have ended
+                continue; // none of this member's sequences has begun yet, or all have ended
+            for (long more; next < layer.T; next++, rows += more) {
+                more = own_rows(place, steps.rows(next));
+                if (!more || rows + more > chunk_rows)
+                    break;
+            }
             project_inputs(d, place, steps, chunk, step, next);
+            const long base = minimum(steps.offset(step), steps.offset(next - 1));
+            rows = 0;
             for (long s = step; s < next; s++) {
-                run_step(d, place, steps, s, chunk, row_in_chunk(place, steps, step, next, s));
+                run_step(d, place, steps, s, chunk, whole ? steps.offset(s) - base : rows);
+                rows += own_rows(place, steps.rows(s));
                 barrier.wait(place.units);
             }
         }
@@ -228,16 +237,6 @@ template <typename T, int MODE> class Forward {
         return place.first_row == 0 && place.last_row == layer.batch_sizes[0];
     }
 
-    /* Where the rows of step s lie in the chunk of the steps from `step` to `next`. */
-    long row_in_chunk(const Place &place, const Steps &steps, long step, long next, long s) const {
-        if (has_all_rows(place))
-            return steps.offset(s) - minimum(steps.offset(step), steps.offset(next - 1));
-        long rows = 0;
-        for (long each = step; each < s; each++)
-            rows += own_rows(place, steps.rows(each));
-        return rows;
-    }
-
     void project_inputs(int d, const Place &place, const Steps &steps, const Chunk &chunk, long step, long next) {
         const bool whole = has_all_rows(place);
         const long base = minimum(steps.offset(step), steps.offset(next - 1));
@@ -247,9 +246,11 @@ template <typename T, int MODE> class Forward {
                 project_rows(layer.sweep[d], buffers[d], panel, base, end - base, chunk.at(panel, 0));
                 continue;
             }
-            for (long s = step; s < next; s++)
-                project_rows(layer.sweep[d], buffers[d], panel, steps.offset(s) + place.first_row,
-                             own_rows(place, steps.rows(s)), chunk.at(panel, row_in_chunk(place, steps, step, next, s)));
+            for (long s = step, rows = 0; s < next; s++) {
+                const long own = own_rows(place, steps.rows(s));
+                project_rows(layer.sweep[d], buffers[d], panel, steps.offset(s) + place.first_row, own, chunk.at(panel, rows));
+                rows += own;
+            }
         }
     }
 

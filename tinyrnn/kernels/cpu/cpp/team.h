@@ -10,6 +10,7 @@
 #include <omp.h>
 #endif
 #include <sched.h>
+#include <unistd.h>
 
 #if defined(__SSE__)
 #include <xmmintrin.h>
@@ -42,6 +43,17 @@ INLINE void relax() {
 #endif
 }
 
+/* How often to look for the others before giving way: with more members than cores some of them cannot run meanwhile. */
+static int patience(int members) {
+#if defined(_SC_NPROCESSORS_ONLN)
+    static const long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    return members > cores ? 0 : 4000;
+#else
+    (void)members;
+    return 4000;
+#endif
+}
+
 /* All members wait here for the last one: for a while busily, then giving way, so that more threads than cores go on. */
 struct Barrier {
     alignas(64) int arrived = 0;
@@ -56,8 +68,9 @@ struct Barrier {
             __atomic_store_n(&phase, before + 1, __ATOMIC_RELEASE);
             return;
         }
+        const int most = patience(members);
         for (int spin = 0; __atomic_load_n(&phase, __ATOMIC_ACQUIRE) == before; spin++) {
-            if (spin < 4000)
+            if (spin < most)
                 relax();
             else
                 sched_yield();
