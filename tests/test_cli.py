@@ -174,7 +174,7 @@ def test_a_loss_that_is_not_finite(folder: Path, tmp_path: Path) -> None:
     assert_fails("train again with a lower lr", *arguments, code=1)
 
 
-@pytest.mark.parametrize("options", [("--lr", "1e30"), ("--minutes", "1e-10")])
+@pytest.mark.parametrize("options", [("--lr", "1e12"), ("--minutes", "1e-10")])
 def test_a_model_that_learned_nothing_is_not_praised(folder: Path, tmp_path: Path, options: tuple[str, str]) -> None:
     data = str(folder / "train.tsv")
     code, out, err = run("train", data, "--dev", data, "--out", str(tmp_path / "out"), *SMALL, *options)

@@ -44,8 +44,8 @@ class Call:
     def sweep(self, features, reverse, options, without):
         wide, lstm, H, P = GATES[self.mode] * self.H, self.mode == "LSTM", self.H, self.P
         fields = {
-            "weight_ih": 0.5 * self.draw(wide, features),
-            "weight_hh": 0.5 * self.draw(wide, P),
+            "weight_ih": min(0.5, features**-0.5) * self.draw(wide, features),
+            "weight_hh": min(0.5, P**-0.5) * self.draw(wide, P),  # larger ones make chaos
             "bias_ih": self.draw(wide),
             "bias_hh": self.draw(wide),
             "h_0": self.draw(self.B, P),

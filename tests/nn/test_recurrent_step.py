@@ -20,8 +20,11 @@ def random_state(layer, B, dtype=None):
     return tuple(states) if len(states) > 1 else states[0]
 
 
+SIZES = [(1, 3, 5, 1), (1, 64, 64, 2), (3, 7, 33, 2), (12, 17, 20, 3), (1, 128, 256, 1)]
+
+
 @pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize(("B", "I", "H", "layers"), [(1, 3, 5, 1), (1, 64, 64, 2), (3, 7, 33, 2), (12, 17, 20, 3), (1, 128, 256, 1)])
+@pytest.mark.parametrize(("B", "I", "H", "layers"), SIZES)
 @pytest.mark.parametrize("dtype", [tinyrnn.float32, tinyrnn.float64])
 @pytest.mark.parametrize("bias", [True, False])
 def test_steps_are_the_sequence(kind, B, I, H, layers, dtype, bias):  # noqa: E741

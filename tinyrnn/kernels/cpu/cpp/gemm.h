@@ -125,9 +125,9 @@ template <typename T> static void multiply_swapped(const Product<T> &p, const Pa
     const Parts blocks((part.rows() + lanes - 1) / lanes, most);
     const long room = block_room<T>(p.K, most * lanes), row = most * lanes;
     T *packed = gemm_scratch().get<T>(room + SWAPPED_ROWS * row);
-    T *turned = packed + room;
     if (!packed)
         return multiply_plainly(p, part);
+    T *turned = packed + room;
     Block<T> block;
     for (long i = 0; i < blocks.count; i++) {
         const long m = part.m0 + blocks.first(i) * lanes, rows = minimum(blocks.size(i) * lanes, part.m1 - m);

@@ -94,6 +94,12 @@ static long first_row_of(const LayerProblem &layer, long N, int group, int group
     return low;
 }
 
+/* Cells with more than one phase per step: no member waits for others if each has rows of its own. */
+static bool needs_rows(const LayerProblem &layer) {
+    const SweepProblem &sweep = layer.sweep[0];
+    return layer.mode == GRU_RESET_BEFORE || sweep.weight_hr || sweep.norm_h_weight || sweep.norm_c_weight;
+}
+
 /* least_rows: fewer rows than this for a member do not pay; by_rows: units are never shared out. */
 static Place place_of(const LayerProblem &layer, long N, int member, int members, long least_rows, bool by_rows) {
     Place place;

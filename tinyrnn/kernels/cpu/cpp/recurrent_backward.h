@@ -47,11 +47,6 @@ template <typename T, int MODE> class Backward {
         : layer(problem), B(problem.B), H(problem.H), P(problem.P), N(rows_of(problem)), by_rows(needs_rows(problem)),
           threads(threads_for(problem, N, wanted, false)) {}
 
-    static bool needs_rows(const LayerProblem &problem) {
-        const SweepProblem &sweep = problem.sweep[0];
-        return MODE == GRU_RESET_BEFORE || sweep.weight_hr || sweep.norm_h_weight || sweep.norm_c_weight;
-    }
-
     int run() {
         Scratch &scratch = sweep_scratch();
         Arena count{nullptr};
@@ -337,7 +332,7 @@ template <typename T, int MODE> class Backward {
         vec<T> h = load((const T *)sweep.output + row.n * sweep.output_row + unit, count);
         if (sweep.zoneout_h || sweep.zoneout_h_rate != 0)
             h = load((const T *)sweep.hidden + row.n * H + unit, count); // as it was before zoneout
-        store(gates_of_row(d, row.n) + unit, MODE == RNN_TANH ? RnnTanh<Math>::backward(dh, h) : RnnRelu<Math>::backward(dh, h),
+        store(gates_of_row(d, row.n) + unit, layer.mode == RNN_TANH ? RnnTanh<Math>::backward(dh, h) : RnnRelu<Math>::backward(dh, h),
               count);
     }
 
@@ -598,9 +593,8 @@ template <typename T> static int recurrent_backward(const LayerProblem *layer, i
     const int most = (int)minimum(threads, MOST_THREADS);
     switch (layer->mode) {
     case RNN_TANH:
-        return Backward<T, RNN_TANH>(*layer, most).run();
     case RNN_RELU:
-        return Backward<T, RNN_RELU>(*layer, most).run();
+        return Backward<T, RNN_TANH>(*layer, most).run();
     case LSTM:
         return Backward<T, LSTM>(*layer, most).run();
     case GRU:

@@ -51,12 +51,6 @@ template <typename T, int MODE> class Forward {
         : layer(problem), B(problem.B), H(problem.H), P(problem.P), N(rows_of(problem)), by_rows(needs_rows(problem)),
           threads(threads_for(problem, N, wanted, by_rows)) {}
 
-    /* Cells with more than one phase per step: no member waits for others if each has rows of its own. */
-    static bool needs_rows(const LayerProblem &problem) {
-        const SweepProblem &sweep = problem.sweep[0];
-        return MODE == GRU_RESET_BEFORE || sweep.weight_hr || sweep.norm_h_weight || sweep.norm_c_weight;
-    }
-
     int run() {
         Scratch &scratch = sweep_scratch();
         Arena count{nullptr};
@@ -345,7 +339,7 @@ template <typename T, int MODE> class Forward {
         const Panels<T> &hh = buffers[d].hh;
         for (int v = 0; v < hh.vectors_of(panel); v++) {
             const vec<T> in = load(gates + v * VL);
-            const vec<T> h = MODE == RNN_TANH ? RnnTanh<Math>::forward(in) : RnnRelu<Math>::forward(in);
+            const vec<T> h = layer.mode == RNN_TANH ? RnnTanh<Math>::forward(in) : RnnRelu<Math>::forward(in);
             const long unit = hh.first_unit(panel) + v * VL;
             if (layer.sweep[d].hidden)
                 store((T *)layer.sweep[d].hidden + row.n * H + unit, h, minimum(VL, H - unit));
@@ -549,9 +543,8 @@ template <typename T> static int recurrent_forward(const LayerProblem *layer, in
     const int most = (int)minimum(threads, MOST_THREADS);
     switch (layer->mode) {
     case RNN_TANH:
+    case RNN_RELU: // one form for both: they differ in one line
         return Forward<T, RNN_TANH>(*layer, most).run();
-    case RNN_RELU:
-        return Forward<T, RNN_RELU>(*layer, most).run();
     case LSTM:
         return Forward<T, LSTM>(*layer, most).run();
     case GRU:

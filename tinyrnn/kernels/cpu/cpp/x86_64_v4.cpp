@@ -2,5 +2,8 @@
 #if defined(__x86_64__)
 #define TINYRNN_ISA x86_64_v4
 #define TINYRNN_ISA_NAME "x86-64-v4"
+#if !defined(__clang__)
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized" // in its own header of AVX-512
+#endif
 #include "kernels.h"
 #endif
