@@ -34,6 +34,8 @@ def session(onnxruntime: Any, kind: str, layer: Any, threads: int, with_state: b
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
+    # Its threads look for work for tens of milliseconds after a call, on the cores that the next side needs.
+    options.add_session_config_entry("session.force_spinning_stop", "1")
     model = _model(kind, layer, with_state).SerializeToString()
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
