@@ -13,9 +13,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyrnn.engine.base import TensorBase, wrap
+from tinyrnn.engine.base import wrap
 from tinyrnn.engine.modes import recording
-from tinyrnn.engine.tape import requires_grad
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.dropout import dropout as drop
@@ -23,7 +22,7 @@ from tinyrnn.ops.normalization import layer_norm
 from tinyrnn.ops.packing import Packing, packing_of, put_rows, take_rows
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.recurrent_cells import CELLS
-from tinyrnn.ops.recurrent_fused import Constants, fused_layer, sweeps_of_tensors
+from tinyrnn.ops.recurrent_fused import Constants, any_source, fused_layer, sweeps_of_tensors
 from tinyrnn.ops.recurrent_stepped import stepped_layer
 from tinyrnn.ops.shaping import contiguous, reshape
 from tinyrnn.ops.slicing import cat, narrow, select, split
@@ -118,7 +117,7 @@ def recurrent_step(mode: str, input: Any, state: State | None, weights: Sequence
     output : (B, H), h of the last layer. state : the new states. On the tape like every op.
     """
     x = array(input)
-    if recording() and _any_requires_grad((input, *(state or ()), *[w for own in weights for w in own])):
+    if recording() and any_source((input, *(state or ()), *[w for own in weights for w in own])):
         output, state = recurrent(mode, reshape(input, (1, *x.shape)), state, weights)
         return select(output, 0, 0), state
     if state is None:
@@ -129,13 +128,6 @@ def recurrent_step(mode: str, input: Any, state: State | None, weights: Sequence
     own = [tuple([None if w is None else array(w) for w in each]) for each in weights]
     output, new = backend(x).recurrent_step(mode, x, arrays, own)
     return wrap(output), tuple([wrap(each) for each in new])
-
-
-def _any_requires_grad(inputs: Sequence) -> bool:
-    for x in inputs:
-        if isinstance(x, TensorBase) and requires_grad(x):
-            return True
-    return False
 
 
 def run_layers(

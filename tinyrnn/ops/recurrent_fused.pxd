@@ -3,7 +3,7 @@ from tinyrnn.engine.modes cimport recording
 from tinyrnn.engine.tape cimport record, requires_grad, source_of
 from tinyrnn.ops.casting cimport array
 
-cdef bint _any_source(tuple inputs)
+cpdef bint any_source(tuple inputs)
 cdef object _stacked(object parts)
 cdef object _as_rows(object x)
 cdef object _pair(object weights)

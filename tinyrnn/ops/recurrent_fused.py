@@ -104,7 +104,7 @@ def fused_layer(
     rows = data.reshape(-1, data.shape[-1]) if data.ndim == 3 else data
     inputs = (x, *states, *weights)
     sweeps = _sweeps([array(w) for w in weights], [array(state) for state in states], constants, operator.getitem)
-    recorded = recording() and _any_source(inputs)
+    recorded = recording() and any_source(inputs)
     save = recorded or with_cells or with_gates
     output, finals, kept = backend(data).recurrent_forward(mode, rows, batch_sizes, sweeps, save)
     output = output.reshape(*data.shape[:-1], output.shape[1])
@@ -116,7 +116,7 @@ def fused_layer(
     return outputs, [each.gates.copy() for each in kept] if with_gates else []
 
 
-def _any_source(inputs):
+def any_source(inputs):
     """Whether a gradient flows to one of them."""
     for x in inputs:
         if source_of(x) is not None:

@@ -18,19 +18,6 @@ template <typename T> struct Dots {
     long c_x, c_y;
 };
 
-/* Sums over the lanes of COUNT vectors, a power of 2: that of x[i] is in lane i of x[0]. The tree is the same for all. */
-template <typename T, int COUNT, int S = 1> INLINE void sum_each(vec<T> *x) {
-    if constexpr (S < LANES<T>) {
-        constexpr typename LanesUpTo<LANES<T>>::type lanes;
-        UNROLL
-        for (int i = 0; i < COUNT; i += 2 * S) {
-            const vec<T> other = i + S < COUNT ? x[i + S] : x[i];
-            x[i] = without_bit<S>(x[i], other, lanes) + with_bit<S>(x[i], other, lanes);
-        }
-        sum_each<T, COUNT, 2 * S>(x);
-    }
-}
-
 template <typename T, int X, int Y> static void dot_tile(const Dots<T> &dots, long x0, long y0) {
     constexpr int COUNT = X * Y, GROUP = COUNT < LANES<T> ? COUNT : LANES<T>;
     vec<T> sum[COUNT] = {};

@@ -23,7 +23,8 @@ template <typename T> static vec<T> dot_each(const T *weight, long row, const T 
                 sums[first + lane] += load(rows + lane * row + k) * here;
         }
     }
-    return sum_registers<T>(sums);
+    sum_each<T, (int)LANES<T>>(sums);
+    return sums[0];
 }
 
 /* The same for the first `count` rows, 0 in the other lanes, and any K. */

@@ -136,7 +136,7 @@ static long least_rows_for(long weight_bytes) {
 constexpr long MOST_UNPACKED = 8;
 
 /* How many threads a layer deserves. */
-static int threads_for(const LayerProblem &layer, long N, int threads, bool by_rows) {
+static int threads_for(const LayerProblem &layer, long N, int threads) {
     const double work = 1.0 * N * gates_of(layer.mode) * layer.H * (layer.I + layer.P) * layer.directions;
     const double step = 1.0 * N / layer.T * gates_of(layer.mode) * layer.H * layer.P;
     const long rows = layer.batch_sizes[0] * layer.directions;
@@ -144,7 +144,7 @@ static int threads_for(const LayerProblem &layer, long N, int threads, bool by_r
         return 1;
     if (rows == 1 && step < 12e3) // shared out by units, and barriers would take longer than what is between them
         return 1;
-    return by_rows ? (int)minimum(threads, rows) : threads;
+    return threads;
 }
 
 constexpr int MOST_THREADS = 64;
@@ -184,5 +184,69 @@ template <typename T> struct Stretch {
     const T *fed; // what the product with W_hh reads: h, or h times the recurrent mask
     long fed_row;
 };
+
+/* What forward and backward of a layer both have. `Sweeps` (the derived class) lays out its memory and runs one member. */
+template <typename T, int MODE, typename Sweeps> class LayerRun {
+  protected:
+    using Math = VectorMath<T>;
+    static constexpr long VL = LANES<T>;
+    static constexpr int G = gates_of(MODE);
+    static constexpr bool RNN = G == 1;
+
+    const LayerProblem &layer;
+    const long B, H, P, N;
+    const bool by_rows;
+    const int threads;
+    long *offsets = nullptr;
+    Barriers *barriers = nullptr;
+
+    /* Vectors of units in a panel that has no gates: fewer where members may have to share out the units. */
+    int wide_blocks() const { return layer.batch_sizes[0] < 4 && threads > 1 ? 2 : 4; }
+
+    Steps steps_of(const SweepProblem &sweep) const {
+        return {layer.T, layer.batch_sizes, offsets, sweep.reverse != 0};
+    }
+
+  public:
+    LayerRun(const LayerProblem &problem, int most)
+        : layer(problem), B(problem.B), H(problem.H), P(problem.P), N(rows_of(problem)), by_rows(needs_rows(problem)),
+          threads(threads_for(problem, N, most)) {}
+
+    /* 0, or 1 if there is no memory. */
+    int run() {
+        Sweeps &sweeps = static_cast<Sweeps &>(*this);
+        Scratch &scratch = sweep_scratch();
+        Arena count{nullptr};
+        sweeps.lay_out(count);
+        char *memory = scratch.get<char>(count.used);
+        if (!memory)
+            return 1;
+        Arena arena{memory};
+        sweeps.lay_out(arena);
+        fill_offsets(layer, offsets);
+        static thread_local Barriers shared; // as every wait leaves them, the next can begin
+        barriers = &shared;
+        run_team(threads, [&](int member, int members) { sweeps.run_member(member, members); });
+        scratch.keep_at_most(KEPT_BYTES);
+        return 0;
+    }
+};
+
+/* Runs Sweeps<T, mode>. */
+template <typename T, template <typename, int> class Sweeps> static int run_layer(const LayerProblem &layer, int threads) {
+    const int most = (int)minimum(threads, MOST_THREADS);
+    switch (layer.mode) {
+    case RNN_TANH:
+    case RNN_RELU: // one form for both: they differ in one line
+        return Sweeps<T, RNN_TANH>(layer, most).run();
+    case LSTM:
+        return Sweeps<T, LSTM>(layer, most).run();
+    case GRU:
+        return Sweeps<T, GRU>(layer, most).run();
+    case GRU_RESET_BEFORE:
+        return Sweeps<T, GRU_RESET_BEFORE>(layer, most).run();
+    }
+    return 0;
+}
 
 } // namespace TINYRNN_ISA

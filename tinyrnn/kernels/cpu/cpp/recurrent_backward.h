@@ -1,74 +1,34 @@
-/* The fused backward sweep of a recurrent layer, then the gradients of its weights and input.
+/* The fused backward sweep of a recurrent layer.
 
    From the last step to the first: dh = dG' W_hh + what comes from outside, where dG' are the gradients of the next step's
-   products; the inner loop leaves dh of a few rows on the stack, where the cell turns it into the gradients dG of its gates.
-   When all dG are there, each weight's gradient is one product over all steps. */
+   products; the inner loop leaves dh of a few rows on the stack, where the cell turns it into the gradients dG of its gates. */
 #pragma once
 
-#include "recurrent.h"
+#include "recurrent_gradients.h"
 #include "row_norm.h"
 
 namespace TINYRNN_ISA {
 
-/* The buffers of one direction. Gradients of gates lie in the order of `gates`, but for GRU: hn r z n, so that those of the
-   hidden products (hn r z) and those of the input projections (r z n) are each one matrix. */
-template <typename T> struct BackwardBuffers {
-    Panels<T> hh, hn, hr; // hn: W_hn of GRU_RESET_BEFORE, by its own
-    T *gates;             // (N, saved gates or H), gradients of pre-activations
-    T *products;          // (N, G H), of the products with W_hh, in the order of `gates`; the same memory without layer norm
-    long products_row;
-    T *projected;         // (N, P), of what W_hr gave
-    T *normed;               // (N, H), of the normalised c, with layer norm of it
-    T *output_gate, *cell;   // (B, H), of o and of c itself, likewise
-    const T **h_rows;     // (N), h of the step before
-    T *fed;               // (N, P), h times the recurrent mask, or (N, H) r h
-    T *masked;            // (N, P) h times the recurrent mask, where `fed` has r h
-};
+template <typename T, int MODE> class Backward : public WeightGradients<T, MODE, Backward<T, MODE>> {
+    using Run = LayerRun<T, MODE, Backward>;
+    using Gradients = WeightGradients<T, MODE, Backward>;
+    using typename Run::Math;
+    using typename Gradients::Row;
+    using Run::B, Run::H, Run::P, Run::N, Run::G, Run::VL, Run::RNN, Run::layer, Run::by_rows, Run::offsets, Run::barriers,
+        Run::steps_of, Run::wide_blocks;
+    using Gradients::FED, Gradients::WIDTH, Gradients::buffers, Gradients::gates_of_row, Gradients::c_before,
+        Gradients::lstm_cell, Gradients::candidate, Gradients::weight_gradients;
+    friend Run;
 
-template <typename T, int MODE> class Backward {
-    using Math = VectorMath<T>;
-    static constexpr long VL = LANES<T>;
-    static constexpr int G = gates_of(MODE);
-    static constexpr bool RNN = G == 1;
     static constexpr bool GATED = MODE == GRU || MODE == GRU_RESET_BEFORE;
-    static constexpr int WIDTH = RNN ? 1 : saved_gates_of(MODE); // of a row of gate gradients, in H
-    static constexpr int FED = MODE == GRU_RESET_BEFORE ? 2 : G; // gates whose products are with h itself
-
-    const LayerProblem &layer;
-    const long B, H, P, N;
-    const bool by_rows;
-    const int threads;
-    long *offsets;
-    Barriers *barriers;
-    BackwardBuffers<T> buffers[2] = {};
 
   public:
-    Backward(const LayerProblem &problem, int wanted)
-        : layer(problem), B(problem.B), H(problem.H), P(problem.P), N(rows_of(problem)), by_rows(needs_rows(problem)),
-          threads(threads_for(problem, N, wanted, false)) {}
-
-    int run() {
-        Scratch &scratch = sweep_scratch();
-        Arena count{nullptr};
-        lay_out(count);
-        char *memory = scratch.get<char>(count.used);
-        if (!memory)
-            return 1;
-        Arena arena{memory};
-        lay_out(arena);
-        fill_offsets(layer, offsets);
-        static thread_local Barriers shared; // as every wait leaves them, the next can begin
-        barriers = &shared;
-        run_team(threads, [&](int member, int members) { run_member(member, members); });
-        scratch.keep_at_most(KEPT_BYTES);
-        return 0;
-    }
+    using Gradients::Gradients;
 
   private:
     void lay_out(Arena &arena) {
         offsets = arena.take<long>(layer.T + 1);
-        const bool few_rows = layer.batch_sizes[0] < 4 && threads > 1;
-        const int blocks = few_rows ? 2 : 4;
+        const int blocks = wide_blocks();
         for (int d = 0; d < layer.directions; d++) {
             const SweepProblem &sweep = layer.sweep[d];
             BackwardBuffers<T> &own = buffers[d];
@@ -175,28 +135,12 @@ template <typename T, int MODE> class Backward {
                 own.fed[n * H + j] = ((const T *)sweep.gates)[n * 3 * H + j] * own.h_rows[n][j];
     }
 
-    Steps steps_of(const SweepProblem &sweep) const {
-        return {layer.T, layer.batch_sizes, offsets, sweep.reverse != 0};
-    }
-
     const T *h_before(const SweepProblem &sweep, const Steps &steps, long step, long b) const {
         return b < steps.going_on(step) ? (const T *)sweep.output + (steps.offset(step - 1) + b) * sweep.output_row
                                         : (const T *)sweep.h_0 + b * P;
     }
 
-    const T *c_before(const SweepProblem &sweep, const Steps &steps, long step, long b) const {
-        return b < steps.going_on(step) ? (const T *)sweep.cells + (steps.offset(step - 1) + b) * H
-                                        : (const T *)sweep.c_0 + b * H;
-    }
-
     // ---- over time ----
-
-    /* One row at one step. */
-    struct Row {
-        long b, n;
-        const T *h_before, *c_before;
-        bool ends; // here: what is carried is the final state's gradient
-    };
 
     /* Whether part of dh goes on to the step before past the gates. */
     static bool passes_by(const SweepProblem &sweep) {
@@ -324,8 +268,6 @@ template <typename T, int MODE> class Backward {
 
     // ---- the cells ----
 
-    T *gates_of_row(int d, long n) { return buffers[d].gates + n * WIDTH * H; }
-
     void rnn_backward(int d, const Row &row, long unit, vec<T> dh) {
         const SweepProblem &sweep = layer.sweep[d];
         const long count = minimum(VL, H - unit);
@@ -351,18 +293,6 @@ template <typename T, int MODE> class Backward {
         }
         const vec<T> y = tanh<T>(candidate(sweep, cell, row, unit, count));
         lstm_backward(d, row, unit, cell, dhidden * y, dhidden * cell.o * (T(1) - y * y));
-    }
-
-    LstmCell<Math> lstm_cell(const SweepProblem &sweep, const Row &row, long unit, long count) const {
-        const T *gates = (const T *)sweep.gates + row.n * 4 * H + unit;
-        return {load(gates, count), load(gates + H, count), load(gates + 2 * H, count), load(gates + 3 * H, count)};
-    }
-
-    /* c before zoneout. */
-    vec<T> candidate(const SweepProblem &sweep, const LstmCell<Math> &cell, const Row &row, long unit, long count) const {
-        if (sweep.zoneout_c || sweep.zoneout_c_rate != 0)
-            return cell.f * load(row.c_before + unit, count) + cell.i * cell.g;
-        return load((const T *)sweep.cells + row.n * H + unit, count);
     }
 
     /* grad_o: of o; dc: of c, from h alone. */
@@ -456,153 +386,10 @@ template <typename T, int MODE> class Backward {
     /* Where the parameters of a row of products have what is number j here: GRU's n is first here, last there. */
     long as_stored(long j) const { return MODE != GRU ? j : j < H ? j + 2 * H : j - H; }
 
-    // ---- after the first step ----
-
-    void weight_gradients(int d, int member, int members) {
-        const SweepProblem &sweep = layer.sweep[d];
-        const BackwardBuffers<T> &own = buffers[d];
-        const long row = WIDTH * H, I = layer.I;
-        const T *gates_x = own.gates + (MODE == GRU ? H : 0);
-        if (layer.grad_x && sweep.weight_ih)
-            gemm_share<T>(member, members, N, I, G * H, {gates_x, row, 1}, {(const T *)sweep.weight_ih, I, 1},
-                          d > 0 ? (const T *)layer.grad_x : nullptr, I, (T *)layer.grad_x, I);
-        else if (layer.grad_x)
-            add_rows(member, members, gates_x, row, d > 0);
-        if (sweep.weight_ih)
-            gemm_share<T>(member, members, G * H, I, N, {gates_x, 1, row}, {(const T *)layer.x, layer.x_row, 1}, nullptr, 0,
-                          (T *)sweep.grad_weight_ih, I);
-        const Operand<T> h{nullptr, 0, 1, own.h_rows};
-        const auto hidden_weights = [&](long from, long gates, const Operand<T> &fed, long to) {
-            gemm_share<T>(member, members, gates * H, P, N, {own.products + from * H, 1, own.products_row}, fed, nullptr, 0,
-                          (T *)sweep.grad_weight_hh + to * H * P, P);
-        };
-        if (MODE == GRU) {
-            hidden_weights(0, 1, h, 2);
-            hidden_weights(1, 2, h, 0);
-        } else {
-            hidden_weights(0, FED, h, 0);
-        }
-        if (MODE == GRU_RESET_BEFORE)
-            hidden_weights(2, 1, {own.fed, H, 1}, 2);
-        if (sweep.weight_hr)
-            gemm_share<T>(member, members, P, H, N, {own.projected, 1, P}, {(const T *)sweep.hidden, H, 1}, nullptr, 0,
-                          (T *)sweep.grad_weight_hr, H);
-        sum_gates(d, member, members);
-        if (sweep.norm_c_weight) {
-            sum_columns(member, members, own.normed, H, (const T *)sweep.norm_c, H, H, (T *)sweep.grad_norm_c_weight);
-            sum_columns(member, members, own.normed, H, nullptr, 0, H, (T *)sweep.grad_norm_c_bias);
-        }
-        if (sweep.peephole)
-            sum_peepholes(d, member, members);
-    }
-
-    /* The gradient of projections that came as they are; both directions have the same. */
-    void add_rows(int member, int members, const T *from, long row, bool to_what_is_there) {
-        const Share rows(N, 1, member, members);
-        for (long n = rows.first; n < rows.last; n++)
-            for (long j = 0; j < G * H; j++) {
-                T *to = (T *)layer.grad_x + n * G * H + j;
-                *to = to_what_is_there ? *to + from[n * row + j] : from[n * row + j];
-            }
-    }
-
-    /* The gradients of biases and of the parameters of layer norm. */
-    void sum_gates(int d, int member, int members) {
-        const SweepProblem &sweep = layer.sweep[d];
-        const T *gates = buffers[d].gates;
-        const long row = WIDTH * H;
-        T *ih = (T *)sweep.grad_bias_ih, *hh = (T *)sweep.grad_bias_hh;
-        if (MODE == GRU) {
-            if (ih)
-                sum_columns(member, members, gates + H, row, nullptr, 0, 3 * H, ih);
-            if (hh) {
-                sum_columns(member, members, gates, row, nullptr, 0, H, hh + 2 * H);
-                sum_columns(member, members, gates + H, row, nullptr, 0, 2 * H, hh);
-            }
-        } else if (ih || hh) {
-            sum_columns(member, members, gates, row, nullptr, 0, G * H, ih ? ih : hh, ih ? hh : nullptr);
-        }
-        if (!sweep.norm_h_weight)
-            return;
-        T *weight = (T *)sweep.grad_norm_h_weight, *bias = (T *)sweep.grad_norm_h_bias;
-        const T *normed = (const T *)sweep.norm_h;
-        const auto sum = [&](long from, long count, long to) {
-            sum_columns(member, members, gates + from, row, normed + from, G * H, count, weight + to);
-            sum_columns(member, members, gates + from, row, nullptr, 0, count, bias + to);
-        };
-        if (MODE == GRU) {
-            sum(0, H, 2 * H);
-            sum(H, 2 * H, 0);
-        } else {
-            sum(0, G * H, 0);
-        }
-    }
-
-    /* out[j] = sum over all rows of a[j], or a[j] b[j]; this member's columns. `copy`: another place for the same. */
-    void sum_columns(int member, int members, const T *a, long a_row, const T *b, long b_row, long count, T *out,
-                     T *copy = nullptr) {
-        const Share columns(count, VL, member, members);
-        for (long j = columns.first; j < columns.last; j += VL) {
-            const long lanes = minimum(VL, columns.last - j);
-            const vec<T> sum = b ? sum_column<true>(a + j, a_row, b + j, b_row, lanes) : sum_column<false>(a + j, a_row, b, 0, lanes);
-            store(out + j, sum, lanes);
-            if (copy)
-                store(copy + j, sum, lanes);
-        }
-    }
-
-    /* A function of its own: wherever a column lies, the same instructions add it up. */
-    template <bool PRODUCTS>
-    __attribute__((noinline)) vec<T> sum_column(const T *a, long a_row, const T *b, long b_row, long lanes) const {
-        vec<T> sum{};
-        for (long n = 0; n < N; n++) {
-            const vec<T> x = load(a + n * a_row, lanes);
-            if constexpr (PRODUCTS)
-                sum += x * load(b + n * b_row, lanes);
-            else
-                sum += x;
-        }
-        return sum;
-    }
-
-    void sum_peepholes(int d, int member, int members) {
-        const SweepProblem &sweep = layer.sweep[d];
-        const Steps steps = steps_of(sweep);
-        const Share columns(H, VL, member, members);
-        for (long unit = columns.first; unit < columns.last; unit += VL) {
-            const long count = minimum(VL, H - unit);
-            vec<T> i{}, f{}, o{};
-            for (long step = 0; step < layer.T; step++)
-                for (long b = 0; b < steps.rows(step); b++) {
-                    const Row row{b, steps.offset(step) + b, nullptr, c_before(sweep, steps, step, b), false};
-                    const T *gates = gates_of_row(d, row.n) + unit;
-                    const vec<T> before = load(row.c_before + unit, count);
-                    i += load(gates, count) * before;
-                    f += load(gates + H, count) * before;
-                    const LstmCell<Math> cell = lstm_cell(sweep, row, unit, count);
-                    o += load(gates + 3 * H, count) * candidate(sweep, cell, row, unit, count);
-                }
-            store((T *)sweep.grad_peephole + unit, i, count);
-            store((T *)sweep.grad_peephole + H + unit, f, count);
-            store((T *)sweep.grad_peephole + 2 * H + unit, o, count);
-        }
-    }
 };
 
 template <typename T> static int recurrent_backward(const LayerProblem *layer, int threads) {
-    const int most = (int)minimum(threads, MOST_THREADS);
-    switch (layer->mode) {
-    case RNN_TANH:
-    case RNN_RELU:
-        return Backward<T, RNN_TANH>(*layer, most).run();
-    case LSTM:
-        return Backward<T, LSTM>(*layer, most).run();
-    case GRU:
-        return Backward<T, GRU>(*layer, most).run();
-    case GRU_RESET_BEFORE:
-        return Backward<T, GRU_RESET_BEFORE>(*layer, most).run();
-    }
-    return 0;
+    return run_layer<T, Backward>(*layer, threads);
 }
 
 } // namespace TINYRNN_ISA

@@ -21,21 +21,16 @@ template <typename T> struct ForwardBuffers {
     T *update;                // (B, H), z of GRU_RESET_BEFORE
 };
 
-template <typename T, int MODE> class Forward {
-    using Math = VectorMath<T>;
-    static constexpr long VL = LANES<T>;
-    static constexpr int G = gates_of(MODE);
-    static constexpr bool RNN = G == 1;
+template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward<T, MODE>> {
+    using Run = LayerRun<T, MODE, Forward>;
+    using typename Run::Math;
+    using Run::B, Run::H, Run::P, Run::N, Run::G, Run::VL, Run::RNN, Run::layer, Run::threads, Run::by_rows, Run::offsets,
+        Run::barriers, Run::steps_of, Run::wide_blocks;
+    friend Run;
 
-    const LayerProblem &layer;
-    const long B, H, P, N;
-    const bool by_rows;
-    const int threads;
-    long *offsets;
-    Barriers *barriers;
     ForwardBuffers<T> buffers[2] = {};
     T *projected; // per member, input projections of a chunk: [panel][row][slots]
-    long projected_size, chunk_rows, largest_step;
+    long projected_size, chunk_rows;
 
     /* Vectors of a row of a panel's projections. GRU: n's input part, then r, z and b_hn, where the hidden product starts. */
     static constexpr int order_x[4][4] = {{0}, {0, 1, 2, 3}, {2, 0, 1}, {0, 1, 2}};
@@ -47,31 +42,11 @@ template <typename T, int MODE> class Forward {
     static constexpr int hidden_slot = MODE == GRU ? 1 : 0; // where the hidden product's start lies among them
 
   public:
-    Forward(const LayerProblem &problem, int wanted)
-        : layer(problem), B(problem.B), H(problem.H), P(problem.P), N(rows_of(problem)), by_rows(needs_rows(problem)),
-          threads(threads_for(problem, N, wanted, by_rows)) {}
-
-    int run() {
-        Scratch &scratch = sweep_scratch();
-        Arena count{nullptr};
-        lay_out(count);
-        char *memory = scratch.get<char>(count.used);
-        if (!memory)
-            return 1;
-        Arena arena{memory};
-        lay_out(arena);
-        fill_offsets(layer, offsets);
-        static thread_local Barriers shared; // as every wait leaves them, the next can begin
-        barriers = &shared;
-        run_team(threads, [&](int member, int members) { run_member(member, members); });
-        scratch.keep_at_most(KEPT_BYTES);
-        return 0;
-    }
+    using Run::Run;
 
   private:
     void lay_out(Arena &arena) {
         offsets = arena.take<long>(layer.T + 1);
-        const bool few_rows = layer.batch_sizes[0] < 4 && threads > 1;
         for (int d = 0; d < layer.directions; d++) {
             const SweepProblem &sweep = layer.sweep[d];
             ForwardBuffers<T> &own = buffers[d];
@@ -81,7 +56,7 @@ template <typename T, int MODE> class Forward {
             own.hn = {nullptr, P, H, 1, 1, MODE == GRU_RESET_BEFORE ? weight_hh + 2 * H * P : nullptr, order_h};
             own.hr = {nullptr, H, P, 1, 4, (const T *)sweep.weight_hr, order_h};
             if (RNN)
-                own.ih.blocks = own.hh.blocks = few_rows ? 2 : 4;
+                own.ih.blocks = own.hh.blocks = wide_blocks();
             if (N > MOST_UNPACKED) {
                 own.ih.packed = arena.take<T>(own.ih.size());
                 own.hh.packed = arena.take<T>(own.hh.size());
@@ -105,8 +80,7 @@ template <typename T, int MODE> class Forward {
             if (MODE == GRU_RESET_BEFORE)
                 own.update = arena.take<T>(B * H);
         }
-        largest_step = layer.batch_sizes[0];
-        chunk_rows = maximum(largest_step, 64);
+        chunk_rows = maximum(layer.batch_sizes[0], 64);
         projected_size = buffers[0].ih.count() * chunk_rows * slots(buffers[0]) * VL;
         projected = arena.take<T>(projected_size * threads);
     }
@@ -184,7 +158,7 @@ template <typename T, int MODE> class Forward {
     void sweep_over_time(int d, const Place &place, T *memory) {
         const SweepProblem &sweep = layer.sweep[d];
         const ForwardBuffers<T> &own = buffers[d];
-        const Steps steps{layer.T, layer.batch_sizes, offsets, sweep.reverse != 0};
+        const Steps steps = steps_of(sweep);
         const Share panels(own.ih.count(), 1, place.unit_member, place.units);
         const Chunk chunk{panels.first, panels.last, memory, chunk_rows, slots(own) * VL};
         Barrier &barrier = barriers->group[d][place.group];
@@ -540,19 +514,7 @@ template <typename T, int MODE> class Forward {
 };
 
 template <typename T> static int recurrent_forward(const LayerProblem *layer, int threads) {
-    const int most = (int)minimum(threads, MOST_THREADS);
-    switch (layer->mode) {
-    case RNN_TANH:
-    case RNN_RELU: // one form for both: they differ in one line
-        return Forward<T, RNN_TANH>(*layer, most).run();
-    case LSTM:
-        return Forward<T, LSTM>(*layer, most).run();
-    case GRU:
-        return Forward<T, GRU>(*layer, most).run();
-    case GRU_RESET_BEFORE:
-        return Forward<T, GRU_RESET_BEFORE>(*layer, most).run();
-    }
-    return 0;
+    return run_layer<T, Forward>(*layer, threads);
 }
 
 } // namespace TINYRNN_ISA

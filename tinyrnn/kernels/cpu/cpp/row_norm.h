@@ -1,30 +1,24 @@
 /* Layer normalization of one row inside a recurrent cell (Ba et al. 2016): (x - mean) / sqrt(variance + 1e-5), w x + b. */
 #pragma once
 
-#include "simd.h"
+#include "rows.h"
 
 namespace TINYRNN_ISA {
 
-template <typename T> INLINE T sum_row(const T *x, long count) {
-    vec<T> sum{};
-    for (long i = 0; i < count; i += LANES<T>)
-        sum += load(x + i, minimum(LANES<T>, count - i));
-    return sum_lanes<T>(sum);
+template <typename T> INLINE T mean_of(const T *x, long count) {
+    return T(sum_row<T>(count, [=](long i, long here) INLINE_BODY { return load(x + i, here); }) / count);
 }
 
-template <typename T> INLINE T dot_rows(const T *x, const T *y, long count) {
-    vec<T> sum{};
-    for (long i = 0; i < count; i += LANES<T>)
-        sum += load(x + i, minimum(LANES<T>, count - i)) * load(y + i, minimum(LANES<T>, count - i));
-    return sum_lanes<T>(sum);
+template <typename T> INLINE T mean_product(const T *x, const T *y, long count) {
+    return T(sum_row<T>(count, [=](long i, long here) INLINE_BODY { return load(x + i, here) * load(y + i, here); }) / count);
 }
 
 /* In place; `scale` becomes 1 / sqrt(variance + 1e-5). */
 template <typename T> static void normalise_row(T *x, long count, T *scale) {
-    const T mean = sum_row(x, count) / T(count);
+    const T mean = mean_of(x, count);
     for (long i = 0; i < count; i++)
         x[i] -= mean;
-    *scale = T(1) / (T)__builtin_sqrt(dot_rows(x, x, count) / T(count) + T(1e-5));
+    *scale = T(1) / (T)__builtin_sqrt(mean_product(x, x, count) + T(1e-5));
     for (long i = 0; i < count; i++)
         x[i] *= *scale;
 }
@@ -36,7 +30,7 @@ template <typename T> static void scale_row(T *x, const T *weight, const T *bias
 
 /* The gradient of the row, in place of that of the normalised one x. */
 template <typename T> static void normalise_row_backward(T *grad, const T *x, T scale, long count) {
-    const T mean = sum_row(grad, count) / T(count), along = dot_rows(grad, x, count) / T(count);
+    const T mean = mean_of(grad, count), along = mean_product(grad, x, count);
     for (long i = 0; i < count; i++)
         grad[i] = scale * (grad[i] - mean - x[i] * along);
 }

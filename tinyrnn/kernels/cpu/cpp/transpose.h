@@ -34,16 +34,17 @@ template <typename T, int S = 1> INLINE void transpose_registers(vec<T> *x) {
     }
 }
 
-/* The sums of the lanes of each of the registers, side by side. */
-template <typename T, int S = 1> INLINE vec<T> sum_registers(vec<T> *x) {
+/* Sums over the lanes of COUNT vectors, a power of 2: that of x[i] is in lane i of x[0]. The tree is the same for all. */
+template <typename T, int COUNT, int S = 1> INLINE void sum_each(vec<T> *x) {
     if constexpr (S < LANES<T>) {
         constexpr typename LanesUpTo<LANES<T>>::type lanes;
         UNROLL
-        for (int i = 0; i < LANES<T>; i += 2 * S)
-            x[i] = without_bit<S>(x[i], x[i + S], lanes) + with_bit<S>(x[i], x[i + S], lanes);
-        return sum_registers<T, 2 * S>(x);
+        for (int i = 0; i < COUNT; i += 2 * S) {
+            const vec<T> other = i + S < COUNT ? x[i + S] : x[i];
+            x[i] = without_bit<S>(x[i], other, lanes) + with_bit<S>(x[i], other, lanes);
+        }
+        sum_each<T, COUNT, 2 * S>(x);
     }
-    return x[0];
 }
 
 /* to[c * to_row + r] = from[r * from_row + c] for at most LANES rows; whole vectors are written if `pad`, with 0. */
