@@ -73,10 +73,16 @@ template <typename T> static long tile_room(long rows, long K) {
     return rows * K + LANES<T>;
 }
 
-/* Copies rows of A, tile after tile, each as [K][rows of the tile]. */
+/* Copies rows of A, tile after tile, each as [K][rows of the tile]. Where A is transposed, a step over k jumps from line to line
+   of memory, which the processor does not foresee: what the next steps read is asked for beforehand. */
 template <typename T> static void pack_rows(const Operand<T> &a, long m0, long k0, long K, const Parts &tiles, T *to) {
     constexpr long STEP = 8; // rows of a transposed A that are read together, as far as they are needed
+    const long all = tiles.first(tiles.count);
     for (long k = 0; k < K; k += STEP) {
+        if (a.row == 1)
+            for (long i = k + STEP; i < minimum(K, k + 2 * STEP); i++)
+                for (long r = 0; r < all; r += 64 / (long)sizeof(T))
+                    __builtin_prefetch(a.at(m0 + r, k0 + i));
         T *tile = to;
         for (long t = 0; t < tiles.count; t++) {
             const long rows = tiles.size(t);

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#if defined(__AVX512F__)
+#if defined(__SSE__)
 #include <immintrin.h>
 #endif
 
@@ -74,6 +74,13 @@ template <typename T> INLINE vec<T> load(const T *from, long count) {
         return (vec<T>)_mm512_maskz_loadu_ps((__mmask16)((1u << count) - 1), from);
     else
         return (vec<T>)_mm512_maskz_loadu_pd((__mmask8)((1u << count) - 1), from);
+#elif defined(__AVX__)
+    static constexpr int32_t ones_then_zeros[16] = {-1, -1, -1, -1, -1, -1, -1, -1};
+    const __m256i mask = _mm256_loadu_si256((const __m256i *)(ones_then_zeros + 8 - count * (long)sizeof(T) / 4));
+    if constexpr (sizeof(T) == 4)
+        return (vec<T>)_mm256_maskload_ps(from, mask);
+    else
+        return (vec<T>)_mm256_maskload_pd(from, mask);
 #else
     T lanes[LANES<T>] = {};
     for (long lane = 0; lane < count; lane++)
@@ -93,10 +100,49 @@ template <typename T> INLINE void store(T *to, vec<T> value, long count) {
     else
         _mm512_mask_storeu_pd(to, (__mmask8)((1u << count) - 1), (__m512d)value);
 #else
-    T lanes[LANES<T>];
+    T lanes[LANES<T>]; // in pieces of fixed sizes: masked stores of AVX are slow, and so is one lane after the other
     store(lanes, value);
-    for (long lane = 0; lane < count; lane++)
-        to[lane] = lanes[lane];
+    const T *from = lanes;
+    UNROLL
+    for (long piece = LANES<T> / 2; piece > 0; piece /= 2)
+        if (count & piece) {
+            memcpy(to, from, piece * sizeof(T));
+            to += piece;
+            from += piece;
+        }
+#endif
+}
+
+/* The lesser and the greater of x and a limit; NaN stays, which is why the limit comes first: the processor takes the second. */
+template <typename T> INLINE vec<T> at_most(vec<T> x, T limit) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (vec<T>)_mm512_min_ps((__m512)broadcast<T>(limit), (__m512)x);
+    else
+        return (vec<T>)_mm512_min_pd((__m512d)broadcast<T>(limit), (__m512d)x);
+#elif defined(__AVX__)
+    if constexpr (sizeof(T) == 4)
+        return (vec<T>)_mm256_min_ps((__m256)broadcast<T>(limit), (__m256)x);
+    else
+        return (vec<T>)_mm256_min_pd((__m256d)broadcast<T>(limit), (__m256d)x);
+#else
+    return x > limit ? broadcast<T>(limit) : x;
+#endif
+}
+
+template <typename T> INLINE vec<T> at_least(vec<T> x, T limit) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (vec<T>)_mm512_max_ps((__m512)broadcast<T>(limit), (__m512)x);
+    else
+        return (vec<T>)_mm512_max_pd((__m512d)broadcast<T>(limit), (__m512d)x);
+#elif defined(__AVX__)
+    if constexpr (sizeof(T) == 4)
+        return (vec<T>)_mm256_max_ps((__m256)broadcast<T>(limit), (__m256)x);
+    else
+        return (vec<T>)_mm256_max_pd((__m256d)broadcast<T>(limit), (__m256d)x);
+#else
+    return x < limit ? broadcast<T>(limit) : x;
 #endif
 }
 

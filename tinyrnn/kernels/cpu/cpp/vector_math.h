@@ -1,7 +1,6 @@
 /* exp, sigmoid and tanh of vectors: at most 4 ulp, right at infinity, NaN for NaN.
 
-   exp: x = n ln 2 + r with |r| <= ln(2)/2, e^r by a polynomial, times 2^n. tanh: near 0 the approximations of Cephes
-   (S. Moshier, tanhf and tanh), else by exp. Comparisons are written so that NaN goes through: `x > limit ? limit : x`. */
+   x = n ln 2 + r with |r| <= ln(2)/2, and e^r - 1 by a polynomial. */
 #pragma once
 
 #include "simd.h"
@@ -15,13 +14,11 @@ template <> struct Exp<float> {
     static constexpr float ln2_high = 0.693359375f, ln2_low = -2.12194440e-4f;
     static constexpr float rounder = 12582912.0f; // 1.5 2^23: adding it rounds to an integer, which is in the lowest bits
     static constexpr int mantissa = 23;
-    /* Cephes' expf: (e^r - 1 - r) / r^2 */
+    /* (e^r - 1 - r) / r^2, the polynomial of its degree with the least relative error of e^r - 1: 1.3e-8. */
     INLINE vec<float> tail(vec<float> r) {
-        vec<float> p = 1.9875691500e-4f * r + 1.3981999507e-3f;
-        p = p * r + 8.3334519073e-3f;
-        p = p * r + 4.1665795894e-2f;
-        p = p * r + 1.6666665459e-1f;
-        return p * r + 5.0000001201e-1f;
+        const vec<float> r_2 = r * r; // in pairs: a shorter chain of operations that wait for each other
+        const vec<float> last = 1.3882756e-3f * r_2 + (8.3665680e-3f * r + 4.1667197e-2f);
+        return last * r_2 + (1.6666543e-1f * r + 4.9999998e-1f);
     }
 };
 
@@ -30,7 +27,7 @@ template <> struct Exp<double> {
     static constexpr double ln2_high = 6.93145751953125e-1, ln2_low = 1.42860682030941723212e-6;
     static constexpr double rounder = 6755399441055744.0; // 1.5 2^52
     static constexpr int mantissa = 52;
-    /* Taylor's series: (e^r - 1 - r) / r^2, the rest is below 1e-17 for |r| <= ln(2)/2 */
+    /* Taylor's series: the rest is below 1e-17 for |r| <= ln(2)/2. */
     INLINE vec<double> tail(vec<double> r) {
         vec<double> p = 1.6059043836821613e-10 * r + 2.08767569878681e-9;
         p = p * r + 2.505210838544172e-8;
@@ -46,36 +43,59 @@ template <> struct Exp<double> {
     }
 };
 
-/* 2^n for integers n that are exponents of normal numbers. */
-template <typename T> INLINE vec<T> power_of_two(vec<T> n) {
+/* 2^n for integers n, given n + rounder, that are exponents of normal numbers. */
+template <typename T> INLINE vec<T> power_of_two(vec<T> n_rounder) {
     const bits<T> one = (bits<T>)broadcast<T>(1);
-    return (vec<T>)(((bits<T>)(n + Exp<T>::rounder) << Exp<T>::mantissa) + one);
+    return (vec<T>)(((bits<T>)n_rounder << Exp<T>::mantissa) + one);
 }
 
-template <typename T> INLINE vec<T> round_to_integer(vec<T> x) {
-    return (x + Exp<T>::rounder) - Exp<T>::rounder;
-}
+/* e^x = 2^n (1 + p), for x whose n is an integer that T can hold. */
+template <typename T> struct PowerOfE {
+    vec<T> n_rounder, n, p;
 
-/* x 2^n for integers n, also where the result is denormal or infinite. */
-template <typename T> INLINE vec<T> scale(vec<T> x, vec<T> n) {
+    INLINE PowerOfE of(vec<T> x) {
+        using E = Exp<T>;
+        const vec<T> n_rounder = x * T(1.44269504088896340736) + E::rounder;
+        const vec<T> n = n_rounder - E::rounder;
+        const vec<T> r = (x - n * E::ln2_high) - n * E::ln2_low;
+        return {n_rounder, n, E::tail(r) * (r * r) + r};
+    }
+
+    /* Also where it is denormal or infinite. */
+    vec<T> value() const {
 #if defined(__AVX512F__)
-    if constexpr (sizeof(T) == 4)
-        return (vec<T>)_mm512_scalef_ps((__m512)x, (__m512)n);
-    else
-        return (vec<T>)_mm512_scalef_pd((__m512d)x, (__m512d)n);
+        if constexpr (sizeof(T) == 4)
+            return (vec<T>)_mm512_scalef_ps((__m512)(p + T(1)), (__m512)n);
+        else
+            return (vec<T>)_mm512_scalef_pd((__m512d)(p + T(1)), (__m512d)n);
 #else
-    const vec<T> half = round_to_integer<T>(n * T(0.5));
-    return x * power_of_two<T>(half) * power_of_two<T>(n - half);
+        const vec<T> half_rounder = n * T(0.5) + Exp<T>::rounder, half = half_rounder - Exp<T>::rounder;
+        const vec<T> power = power_of_two<T>(half_rounder);
+        return (p * power + power) * power_of_two<T>((n - half) + Exp<T>::rounder);
 #endif
-}
+    }
+
+    /* The same for x <= 0. */
+    vec<T> value_of_negative() const {
+#if defined(__AVX512F__)
+        return value();
+#else
+        constexpr T up = sizeof(T) == 4 ? 64 : 512; // 2^(n + up) is a normal number
+        constexpr T down = sizeof(T) == 4 ? T(0x1p-64) : T(0x1p-512);
+        const vec<T> power = power_of_two<T>(n_rounder + up);
+        return (p * power + power) * down;
+#endif
+    }
+
+    /* e^x - 1, where 2^n is a normal number. */
+    vec<T> minus_one() const {
+        const vec<T> power = power_of_two<T>(n_rounder);
+        return power * p + (power - T(1));
+    }
+};
 
 template <typename T> INLINE vec<T> exp(vec<T> x) {
-    using E = Exp<T>;
-    x = x > E::highest ? broadcast<T>(E::highest) : x;
-    x = x < E::lowest ? broadcast<T>(E::lowest) : x;
-    const vec<T> n = round_to_integer<T>(x * T(1.44269504088896340736));
-    const vec<T> r = (x - n * E::ln2_high) - n * E::ln2_low;
-    return scale<T>(E::tail(r) * (r * r) + r + T(1), n);
+    return PowerOfE<T>::of(at_least<T>(at_most<T>(x, Exp<T>::highest), Exp<T>::lowest)).value();
 }
 
 template <typename T> INLINE vec<T> square_root(vec<T> x) {
@@ -97,40 +117,16 @@ template <typename T> INLINE vec<T> with_sign_of(vec<T> x, vec<T> sign) {
 
 /* 1 / (1 + e^-x), by e^-|x|, which cannot overflow. */
 template <typename T> INLINE vec<T> sigmoid(vec<T> x) {
-    const vec<T> e = exp<T>(-absolute<T>(x));
+    const vec<T> e = PowerOfE<T>::of(at_least<T>(-absolute<T>(x), Exp<T>::lowest)).value_of_negative();
     return (x < T(0) ? e : broadcast<T>(1)) / (T(1) + e);
 }
 
-template <typename T> struct Tanh;
-
-template <> struct Tanh<float> {
-    static constexpr float saturated = 9.5f; // tanh is 1 from here on
-    /* tanh(x) / x - 1 for |x| < 0.625, z = x^2 */
-    INLINE vec<float> near_zero(vec<float> z) {
-        vec<float> p = -5.70498872745e-3f * z + 2.06390887954e-2f;
-        p = p * z - 5.37397155531e-2f;
-        p = p * z + 1.33314422036e-1f;
-        return (p * z - 3.33332819422e-1f) * z;
-    }
-};
-
-template <> struct Tanh<double> {
-    static constexpr double saturated = 19.5;
-    INLINE vec<double> near_zero(vec<double> z) {
-        vec<double> p = -9.64399179425052238628e-1 * z - 9.92877231001918586564e1;
-        p = p * z - 1.61468768441708447952e3;
-        vec<double> q = (z + 1.12811678491632931402e2) * z + 2.23548839060100448583e3;
-        q = q * z + 4.84406305325125486048e3;
-        return z * (p / q);
-    }
-};
-
+/* (1 - e^-2|x|) / (1 + e^-2|x|), with the sign of x. */
 template <typename T> INLINE vec<T> tanh(vec<T> x) {
-    vec<T> size = absolute<T>(x);
-    const vec<T> near = size * Tanh<T>::near_zero(size * size) + size;
-    const vec<T> limited = size > Tanh<T>::saturated ? broadcast<T>(Tanh<T>::saturated) : size;
-    const vec<T> far = T(1) - T(2) / (exp<T>(limited + limited) + T(1));
-    return with_sign_of<T>(size < T(0.625) ? near : far, x);
+    constexpr T saturated = sizeof(T) == 4 ? T(-19) : T(-39); // 2 x from where on tanh is 1
+    const vec<T> negative = -absolute<T>(x);
+    const vec<T> e_minus_one = PowerOfE<T>::of(at_least<T>(negative + negative, saturated)).minus_one();
+    return with_sign_of<T>(e_minus_one / (e_minus_one + T(2)), x);
 }
 
 } // namespace TINYRNN_ISA
