@@ -232,7 +232,7 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
     }
 
     /* All of dh comes together: from the next step (`product`), past its gates, from the output. Then on to the cell. */
-    void h_backward(int d, const Row &row, long panel, const T *product) {
+    FLATTEN void h_backward(int d, const Row &row, long panel, const T *product) {
         const SweepProblem &sweep = layer.sweep[d];
         const Panels<T> &hh = buffers[d].hh;
         const bool passing = passes_by(sweep);

@@ -309,7 +309,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
 
     // ---- the cells ----
 
-    void rnn(int d, const Row &row, long panel, const T *gates) {
+    FLATTEN void rnn(int d, const Row &row, long panel, const T *gates) {
         const Panels<T> &hh = buffers[d].hh;
         for (int v = 0; v < hh.vectors_of(panel); v++) {
             const vec<T> in = load(gates + v * VL);
@@ -333,7 +333,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
             reset_before_gates(d, row, panel * VL, load(gates), load(gates + VL));
     }
 
-    void lstm(int d, const Row &row, long unit, vec<T> i, vec<T> f, vec<T> g, vec<T> o) {
+    FLATTEN void lstm(int d, const Row &row, long unit, vec<T> i, vec<T> f, vec<T> g, vec<T> o) {
         const SweepProblem &sweep = layer.sweep[d];
         const long count = minimum(VL, H - unit);
         T *c_n = (T *)sweep.c_n + row.b * H + unit;
@@ -367,7 +367,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
         }
     }
 
-    void gru(int d, const Row &row, long unit, vec<T> r, vec<T> z, vec<T> hn, vec<T> xn) {
+    FLATTEN void gru(int d, const Row &row, long unit, vec<T> r, vec<T> z, vec<T> hn, vec<T> xn) {
         const SweepProblem &sweep = layer.sweep[d];
         const long count = minimum(VL, H - unit);
         GruCell<Math> cell{r, z, {}, hn};

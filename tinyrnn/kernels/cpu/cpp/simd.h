@@ -29,6 +29,8 @@ constexpr int REGISTERS = 16;
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
+/* Before functions that all they call becomes part of: cells, whose values otherwise go through memory. */
+#define FLATTEN __attribute__((flatten))
 /* Before loops over the vectors of a tile, which stay in registers only if the loop is unrolled. */
 #define UNROLL _Pragma("GCC unroll 16")
 
