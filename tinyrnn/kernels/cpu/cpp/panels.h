@@ -78,7 +78,7 @@ template <typename T> struct Panels {
     }
 
     /* One row's products with a panel of weights that are not packed. */
-    void multiply_unpacked(long panel, const T *a, const T *init, T *out) const {
+    __attribute__((noinline)) void multiply_unpacked(long panel, const T *a, const T *init, T *out) const {
         const int width = vectors_of(panel), here = blocks_of(panel);
         for (int v = 0; v < width; v++) {
             const long unit = first_unit(panel) + v % here * LANES<T>;
@@ -104,7 +104,7 @@ template <typename T> struct Panels {
     }
 };
 
-/* Rows [first, last) of a (rows, K), by the panel, plus init; then each(row, out) with out[vectors] of every row. */
+/* Rows [first, last) of a (rows, K), by a panel, plus init; then each(row, out) with out[vectors] of every row. */
 template <typename T, typename Each>
 INLINE void multiply_rows(const Panels<T> &panels, long panel, const T *a, long a_row, long first, long last, const T *init,
                           long init_row, const Each &each) {
@@ -124,6 +124,25 @@ INLINE void multiply_rows(const Panels<T> &panels, long panel, const T *a, long 
         for (long r = 0; r < tiles.size(tile); r++)
             each(row + r, out + r * out_row);
     }
+}
+
+/* The same for the panels [from, to): each(row, panel, out). The start of a panel is `init_apart` behind that of the one before. */
+template <typename T, typename Each>
+INLINE void multiply_rows(const Panels<T> &panels, long from, long to, const T *a, long a_row, long first, long last,
+                          const T *init, long init_row, long init_apart, const Each &each) {
+    long panel = from;
+    const auto start = [&] { return init + (panel - from) * init_apart; };
+    if (panels.packed && last - first == 1)
+        for (; panel + 2 <= to && panels.vectors_of(panel + 1) == panels.vectors_of(panel); panel += 2) {
+            alignas(64) T out[2 * MOST_VECTORS * LANES<T>];
+            const int width = panels.vectors_of(panel);
+            multiply_row_twice_of<T>[width](panels.K, a + first * a_row, panels.at(panel), start(), init_apart, out);
+            each(first, panel, out);
+            each(first, panel + 1, out + width * LANES<T>);
+        }
+    for (; panel < to; panel++)
+        multiply_rows<T>(panels, panel, a, a_row, first, last, start(), init_row,
+                         [&](long row, const T *out) { each(row, panel, out); });
 }
 
 } // namespace TINYRNN_ISA

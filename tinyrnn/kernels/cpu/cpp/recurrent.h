@@ -100,6 +100,12 @@ static bool needs_rows(const LayerProblem &layer) {
     return layer.mode == GRU_RESET_BEFORE || sweep.weight_hr || sweep.norm_h_weight || sweep.norm_c_weight;
 }
 
+/* Whether a sweep has anything besides weights and biases. */
+static bool has_options(const SweepProblem &sweep) {
+    return sweep.weight_hr || sweep.peephole || sweep.norm_h_weight || sweep.norm_c_weight || sweep.recurrent_mask ||
+           sweep.zoneout_h || sweep.zoneout_h_rate != 0 || sweep.zoneout_c || sweep.zoneout_c_rate != 0;
+}
+
 /* least_rows: fewer rows than this for a member do not pay; by_rows: units are never shared out. */
 static Place place_of(const LayerProblem &layer, long N, int member, int members, long least_rows, bool by_rows) {
     Place place;
@@ -201,7 +207,7 @@ template <typename T, int MODE, typename Sweeps> class LayerRun {
     Barriers *barriers = nullptr;
 
     /* Vectors of units in a panel that has no gates: fewer where members may have to share out the units. */
-    int wide_blocks() const { return layer.batch_sizes[0] < 4 && threads > 1 ? 2 : 4; }
+    int wide_blocks() const { return layer.batch_sizes[0] < 4 && threads > 1 ? 2 : PANEL_VECTORS; }
 
     Steps steps_of(const SweepProblem &sweep) const {
         return {layer.T, layer.batch_sizes, offsets, sweep.reverse != 0};

@@ -177,19 +177,17 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
                        MODE == LSTM ? c_before(sweep, steps, step, b) : nullptr, b >= middle};
         };
         const T *next = step + 1 == layer.T ? nullptr : own.products + steps.offset(step + 1) * own.products_row;
-        for (long panel = panels.first; panel < panels.last; panel++) {
-            multiply_rows<T>(own.hh, panel, next, own.products_row, first, middle, zeros, 0,
-                             [&](long b, const T *dh) { h_backward(d, row_of(b), panel, dh); });
+        multiply_rows<T>(own.hh, panels.first, panels.last, next, own.products_row, first, middle, zeros, 0, 0,
+                         [&](long b, long panel, const T *dh) { h_backward(d, row_of(b), panel, dh); });
+        for (long panel = panels.first; panel < panels.last; panel++)
             for (long b = middle; b < last; b++)
                 h_backward(d, row_of(b), panel, zeros);
-        }
         if (sweep.weight_hr)
-            for (long panel = 0; panel < own.hr.count(); panel++)
-                multiply_rows<T>(own.hr, panel, own.projected + steps.offset(step) * P, P, first, last, zeros, 0,
-                                 [&](long b, const T *dhidden) {
-                                     for (int v = 0; v < own.hr.vectors_of(panel); v++)
-                                         hidden_backward(d, row_of(b), own.hr.first_unit(panel) + v * VL, load(dhidden + v * VL));
-                                 });
+            multiply_rows<T>(own.hr, 0, own.hr.count(), own.projected + steps.offset(step) * P, P, first, last, zeros, 0, 0,
+                             [&](long b, long panel, const T *dhidden) {
+                                 for (int v = 0; v < own.hr.vectors_of(panel); v++)
+                                     hidden_backward(d, row_of(b), own.hr.first_unit(panel) + v * VL, load(dhidden + v * VL));
+                             });
         if (sweep.norm_c_weight)
             for (long b = first; b < last; b++)
                 normed_output_backward(d, row_of(b));
@@ -198,11 +196,11 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
                 for (long b = first; b < last; b++)
                     normalise_backward(d, steps.offset(step) + b, 2 * H, H, 1);
             const T *dn = own.products + steps.offset(step) * own.products_row + 2 * H;
-            for (long panel = 0; panel < own.hn.count(); panel++)
-                multiply_rows<T>(own.hn, panel, dn, own.products_row, first, last, zeros, 0, [&](long b, const T *dreset) {
-                    for (int v = 0; v < own.hn.vectors_of(panel); v++)
-                        reset_backward(d, row_of(b), own.hn.first_unit(panel) + v * VL, load(dreset + v * VL));
-                });
+            multiply_rows<T>(own.hn, 0, own.hn.count(), dn, own.products_row, first, last, zeros, 0, 0,
+                             [&](long b, long panel, const T *dreset) {
+                                 for (int v = 0; v < own.hn.vectors_of(panel); v++)
+                                     reset_backward(d, row_of(b), own.hn.first_unit(panel) + v * VL, load(dreset + v * VL));
+                             });
         }
         if (sweep.norm_h_weight)
             for (long b = first; b < last; b++)
@@ -213,18 +211,17 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
         static const T zeros[MOST_VECTORS * VL] = {};
         const SweepProblem &sweep = layer.sweep[d];
         const BackwardBuffers<T> &own = buffers[d];
-        for (long panel = panels.first; panel < panels.last; panel++)
-            multiply_rows<T>(own.hh, panel, own.products + offset * own.products_row, own.products_row, first, last, zeros, 0,
-                             [&](long b, const T *dh) {
-                                 for (int v = 0; v < own.hh.vectors_of(panel); v++) {
-                                     const long unit = own.hh.first_unit(panel) + v * VL, count = minimum(VL, P - unit);
-                                     T *to = (T *)sweep.grad_h_0 + b * P + unit;
-                                     vec<T> sum = through_mask(sweep, b, unit, count, load(dh + v * VL));
-                                     if (passes_by(sweep))
-                                         sum += load(to, count);
-                                     store(to, sum, count);
-                                 }
-                             });
+        multiply_rows<T>(own.hh, panels.first, panels.last, own.products + offset * own.products_row, own.products_row, first,
+                         last, zeros, 0, 0, [&](long b, long panel, const T *dh) {
+                             for (int v = 0; v < own.hh.vectors_of(panel); v++) {
+                                 const long unit = own.hh.first_unit(panel) + v * VL, count = minimum(VL, P - unit);
+                                 T *to = (T *)sweep.grad_h_0 + b * P + unit;
+                                 vec<T> sum = through_mask(sweep, b, unit, count, load(dh + v * VL));
+                                 if (passes_by(sweep))
+                                     sum += load(to, count);
+                                 store(to, sum, count);
+                             }
+                         });
     }
 
     vec<T> through_mask(const SweepProblem &sweep, long b, long unit, long count, vec<T> grad) const {

@@ -14,6 +14,7 @@ namespace TINYRNN_ISA {
 template <typename T> struct ForwardBuffers {
     Panels<T> ih, hh, hn, hr; // hn: W_hn of GRU_RESET_BEFORE, which is a phase of its own
     T *bias;                  // [panel][slots]
+    long plain_panels;        // so many panels have whole vectors of units, and no options
     T *masked[3];             // h times the recurrent mask, of this and the last step in turn, and h_0's; (B, P)
     T *products;              // (B, G H), for layer norm
     T *candidate, *output_gate; // (B, H), for layer norm of c
@@ -65,6 +66,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
                 if (sweep.weight_hr)
                     own.hr.packed = arena.take<T>(own.hr.size());
             }
+            own.plain_panels = has_options(sweep) || (RNN && own.hh.blocks != PANEL_VECTORS) ? 0 : H / (own.hh.blocks * VL);
             own.bias = arena.take<T>(own.ih.count() * slots(own) * VL);
             if (sweep.recurrent_mask)
                 for (T *&each : own.masked)
@@ -277,17 +279,23 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
             if (sweep.norm_h_weight) {
                 normed_gates(d, stretch, chunk, r0, row_of);
             } else {
-                for (long panel = chunk.first_panel; panel < chunk.last_panel; panel++)
-                    multiply_rows<T>(own.hh, panel, stretch.fed, stretch.fed_row, stretch.first, stretch.last,
-                                     chunk.at(panel, r0 + stretch.first) + hidden_slot * VL, chunk.row,
-                                     [&](long b, const T *gates) {
-                                         first_phase(d, row_of(b), panel, gates, chunk.at(panel, r0 + b));
-                                     });
+                const auto multiply = [&](const Panels<T> &panels, long from, long to, const T *fed, long fed_row, int slot,
+                                          const auto &each) {
+                    multiply_rows<T>(panels, from, to, fed, fed_row, stretch.first, stretch.last,
+                                     chunk.at(from, r0 + stretch.first) + slot * VL, chunk.row, chunk.rows * chunk.row, each);
+                };
+                const auto phase = [&](auto plain, long from, long to) {
+                    multiply(own.hh, from, to, stretch.fed, stretch.fed_row, hidden_slot,
+                             [&](long b, long panel, const T *gates) {
+                                 first_phase<plain.value>(d, row_of(b), panel, gates, chunk.at(panel, r0 + b));
+                             });
+                };
+                const long middle = minimum(chunk.last_panel, maximum(chunk.first_panel, own.plain_panels));
+                phase(Constant<true>{}, chunk.first_panel, middle);
+                phase(Constant<false>{}, middle, chunk.last_panel);
                 if (MODE == GRU_RESET_BEFORE)
-                    for (long panel = chunk.first_panel; panel < chunk.last_panel; panel++)
-                        multiply_rows<T>(own.hn, panel, own.hidden, H, stretch.first, stretch.last,
-                                         chunk.at(panel, r0 + stretch.first) + 2 * VL, chunk.row,
-                                         [&](long b, const T *gate) { reset_before_output(d, row_of(b), panel, load(gate)); });
+                    multiply(own.hn, chunk.first_panel, chunk.last_panel, own.hidden, H, 2,
+                             [&](long b, long panel, const T *gate) { reset_before_output(d, row_of(b), panel, load(gate)); });
             }
             if (sweep.norm_c_weight)
                 for (long b = stretch.first; b < stretch.last; b++)
@@ -300,44 +308,50 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
     template <typename RowOf> void project_outputs(int d, const Stretch<T> &stretch, const RowOf &row_of) {
         static const T zeros[MOST_VECTORS * VL] = {};
         const Panels<T> &hr = buffers[d].hr;
-        for (long panel = 0; panel < hr.count(); panel++)
-            multiply_rows<T>(hr, panel, buffers[d].hidden, H, stretch.first, stretch.last, zeros, 0, [&](long b, const T *h) {
-                for (int v = 0; v < hr.vectors_of(panel); v++)
-                    write_h(d, row_of(b), hr.first_unit(panel) + v * VL, load(h + v * VL));
-            });
+        multiply_rows<T>(hr, 0, hr.count(), buffers[d].hidden, H, stretch.first, stretch.last, zeros, 0, 0,
+                         [&](long b, long panel, const T *h) {
+                             for (int v = 0; v < hr.vectors_of(panel); v++)
+                                 write_h<false>(d, row_of(b), hr.first_unit(panel) + v * VL, load(h + v * VL));
+                         });
     }
 
     // ---- the cells ----
 
-    FLATTEN void rnn(int d, const Row &row, long panel, const T *gates) {
+    /* Cells come in two forms. PLAIN is for whole panels of a sweep without options, where nothing has to be looked up. */
+    template <bool PLAIN, typename Cell> FLATTEN void rnn(int d, const Row &row, long panel, const T *gates) {
+        const SweepProblem &sweep = layer.sweep[d];
         const Panels<T> &hh = buffers[d].hh;
-        for (int v = 0; v < hh.vectors_of(panel); v++) {
-            const vec<T> in = load(gates + v * VL);
-            const vec<T> h = layer.mode == RNN_TANH ? RnnTanh<Math>::forward(in) : RnnRelu<Math>::forward(in);
+        const int width = PLAIN ? PANEL_VECTORS : hh.vectors_of(panel);
+        for (int v = 0; v < width; v++) {
+            const vec<T> h = Cell::forward(load(gates + v * VL));
             const long unit = hh.first_unit(panel) + v * VL;
-            if (layer.sweep[d].hidden)
-                store((T *)layer.sweep[d].hidden + row.n * H + unit, h, minimum(VL, H - unit));
-            write_h(d, row, unit, h);
+            if (!PLAIN && sweep.hidden)
+                store((T *)sweep.hidden + row.n * H + unit, h, minimum(VL, H - unit));
+            write_h<PLAIN>(d, row, unit, h);
         }
     }
 
     /* What is done with the gates' pre-activations of a row and a panel. */
-    void first_phase(int d, const Row &row, long panel, const T *gates, const T *projections) {
+    template <bool PLAIN> void first_phase(int d, const Row &row, long panel, const T *gates, const T *projections) {
         if constexpr (RNN)
-            rnn(d, row, panel, gates);
+            if (layer.mode == RNN_TANH)
+                rnn<PLAIN, RnnTanh<Math>>(d, row, panel, gates);
+            else
+                rnn<PLAIN, RnnRelu<Math>>(d, row, panel, gates);
         else if constexpr (MODE == LSTM)
-            lstm(d, row, panel * VL, load(gates), load(gates + VL), load(gates + 2 * VL), load(gates + 3 * VL));
+            lstm<PLAIN>(d, row, panel * VL, load(gates), load(gates + VL), load(gates + 2 * VL), load(gates + 3 * VL));
         else if constexpr (MODE == GRU)
-            gru(d, row, panel * VL, load(gates), load(gates + VL), load(gates + 2 * VL), load(projections));
+            gru<PLAIN>(d, row, panel * VL, load(gates), load(gates + VL), load(gates + 2 * VL), load(projections));
         else
             reset_before_gates(d, row, panel * VL, load(gates), load(gates + VL));
     }
 
+    template <bool PLAIN>
     FLATTEN void lstm(int d, const Row &row, long unit, vec<T> i, vec<T> f, vec<T> g, vec<T> o) {
         const SweepProblem &sweep = layer.sweep[d];
-        const long count = minimum(VL, H - unit);
+        const long count = PLAIN ? VL : minimum(VL, H - unit);
         T *c_n = (T *)sweep.c_n + row.b * H + unit;
-        const T *peephole = (const T *)sweep.peephole;
+        const T *peephole = PLAIN ? nullptr : (const T *)sweep.peephole;
         const vec<T> c_before = load(c_n, count);
         LstmCell<Math> cell{i, f, g, o};
         if (peephole) {
@@ -355,21 +369,24 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
             store(gates + 2 * H, cell.g, count);
             store(gates + 3 * H, cell.o, count);
         }
-        const vec<T> c_kept = keep<T>(c, c_before, sweep.zoneout_c, sweep.zoneout_c_rate, row.n * H + unit, count);
+        const vec<T> c_kept =
+            PLAIN ? c : keep<T>(c, c_before, sweep.zoneout_c, sweep.zoneout_c_rate, row.n * H + unit, count);
         store(c_n, c_kept, count);
         if (sweep.cells)
             store((T *)sweep.cells + row.n * H + unit, c_kept, count);
-        if (sweep.norm_c_weight) {
+        if (!PLAIN && sweep.norm_c_weight) {
             store(buffers[d].candidate + row.b * H + unit, c, count);
             store(buffers[d].output_gate + row.b * H + unit, cell.o, count);
-        } else {
+        } else if (!PLAIN && sweep.weight_hr) {
             write_hidden(d, row, unit, cell.o * tanh<T>(c));
+        } else {
+            write_h<PLAIN>(d, row, unit, cell.o * tanh<T>(c));
         }
     }
 
-    FLATTEN void gru(int d, const Row &row, long unit, vec<T> r, vec<T> z, vec<T> hn, vec<T> xn) {
+    template <bool PLAIN> FLATTEN void gru(int d, const Row &row, long unit, vec<T> r, vec<T> z, vec<T> hn, vec<T> xn) {
         const SweepProblem &sweep = layer.sweep[d];
-        const long count = minimum(VL, H - unit);
+        const long count = PLAIN ? VL : minimum(VL, H - unit);
         GruCell<Math> cell{r, z, {}, hn};
         const vec<T> h = cell.forward(xn, load(row.h_before + unit, count));
         if (sweep.gates) {
@@ -379,7 +396,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
             store(gates + 2 * H, cell.n, count);
             store(gates + 3 * H, cell.hn, count);
         }
-        write_h(d, row, unit, h);
+        write_h<PLAIN>(d, row, unit, h);
     }
 
     void reset_before_gates(int d, const Row &row, long unit, vec<T> r, vec<T> z) {
@@ -404,22 +421,24 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
         GruCell<Math> cell{{}, load(buffers[d].update + row.b * H + unit, count), tanh<T>(n_in), {}};
         if (sweep.gates)
             store((T *)sweep.gates + row.n * 3 * H + 2 * H + unit, cell.n, count);
-        write_h(d, row, unit, cell.output(load(row.h_before + unit, count)));
+        write_h<false>(d, row, unit, cell.output(load(row.h_before + unit, count)));
     }
 
     /* o tanh(c): what is projected, or h itself. */
     void write_hidden(int d, const Row &row, long unit, vec<T> hidden) {
         const SweepProblem &sweep = layer.sweep[d];
         if (!sweep.weight_hr)
-            return write_h(d, row, unit, hidden);
+            return write_h<false>(d, row, unit, hidden);
         const long count = minimum(VL, H - unit);
         store(buffers[d].hidden + row.b * H + unit, hidden, count);
         if (sweep.hidden)
             store((T *)sweep.hidden + row.n * H + unit, hidden, count);
     }
 
-    void write_h(int d, const Row &row, long unit, vec<T> h) {
+    template <bool PLAIN> void write_h(int d, const Row &row, long unit, vec<T> h) {
         const SweepProblem &sweep = layer.sweep[d];
+        if constexpr (PLAIN)
+            return store((T *)sweep.output + row.n * sweep.output_row + unit, h);
         const long count = minimum(VL, P - unit);
         if (sweep.zoneout_h || sweep.zoneout_h_rate != 0)
             h = keep<T>(h, load(row.h_before + unit, count), sweep.zoneout_h, sweep.zoneout_h_rate, row.n * P + unit, count);
@@ -448,7 +467,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
                     const T *product = products + (RNN ? 0 : v * H) + unit;
                     store(gates + v * VL, load(product, minimum(VL, H - unit)) + load(projections + (hidden_slot + v) * VL));
                 }
-                first_phase(d, row_of(b), panel, gates, projections);
+                first_phase<false>(d, row_of(b), panel, gates, projections);
             }
         }
         if (MODE != GRU_RESET_BEFORE)
@@ -467,13 +486,14 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
     /* All products of a stretch's rows with a weight matrix, to out (B, G H) from column `to` on. */
     void multiply_all(const Panels<T> &panels, const T *a, long a_row, const Stretch<T> &stretch, T *out, long to) {
         static const T zeros[MOST_VECTORS * VL] = {};
-        for (long panel = 0; panel < panels.count(); panel++)
-            multiply_rows<T>(panels, panel, a, a_row, stretch.first, stretch.last, zeros, 0, [&](long b, const T *products) {
-                for (int v = 0; v < panels.vectors_of(panel); v++) {
-                    const long unit = panels.first_unit(panel) + (RNN ? v * VL : 0);
-                    store(out + b * G * H + to + (RNN ? 0 : v * H) + unit, load(products + v * VL), minimum(VL, H - unit));
-                }
-            });
+        multiply_rows<T>(panels, 0, panels.count(), a, a_row, stretch.first, stretch.last, zeros, 0, 0,
+                         [&](long b, long panel, const T *products) {
+                             for (int v = 0; v < panels.vectors_of(panel); v++) {
+                                 const long unit = panels.first_unit(panel) + (RNN ? v * VL : 0);
+                                 store(out + b * G * H + to + (RNN ? 0 : v * H) + unit, load(products + v * VL),
+                                       minimum(VL, H - unit));
+                             }
+                         });
     }
 
     /* Layer norm number `part` of a row, in place, over `count` products from `first` on. */

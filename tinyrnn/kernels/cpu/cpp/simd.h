@@ -29,10 +29,15 @@ constexpr int REGISTERS = 16;
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-/* Before functions that all they call becomes part of: cells, whose values otherwise go through memory. */
-#define FLATTEN __attribute__((flatten))
+/* Before functions that all they call becomes part of, and that stand once: cells. */
+#define FLATTEN __attribute__((flatten, noinline))
 /* Before loops over the vectors of a tile, which stay in registers only if the loop is unrolled. */
 #define UNROLL _Pragma("GCC unroll 16")
+
+/* A number as a type: for generic lambdas that are compiled once for each. */
+template <auto VALUE> struct Constant {
+    static constexpr auto value = VALUE;
+};
 
 template <typename T> struct Simd;
 

@@ -77,7 +77,40 @@ template <typename T, int MR, int NV> static void multiply_tile(long K, const Ro
         }
 }
 
+/* The same for one row and two panels that lie one behind the other: a single panel has too few sums to keep the processor
+   busy, as every addition waits for the one before it. `init` and `out` of the second panel are `apart` behind. */
+template <typename T, int NV> static void multiply_row_twice(long K, const T *a, const T *b, const T *init, long init_apart, T *out) {
+    vec<T> sum[2][NV];
+    UNROLL
+    for (int p = 0; p < 2; p++)
+        UNROLL
+        for (int v = 0; v < NV; v++)
+            sum[p][v] = load(init + p * init_apart + v * LANES<T>);
+    const T *second = b + K * NV * LANES<T>;
+    for (long k = 0; k < K; k++) {
+        const vec<T> x = broadcast<T>(a[k]);
+        UNROLL
+        for (int v = 0; v < NV; v++) {
+            sum[0][v] += x * load(b + v * LANES<T>);
+            sum[1][v] += x * load(second + v * LANES<T>);
+        }
+        b += NV * LANES<T>;
+        second += NV * LANES<T>;
+    }
+    UNROLL
+    for (int p = 0; p < 2; p++)
+        UNROLL
+        for (int v = 0; v < NV; v++)
+            store(out + (p * NV + v) * LANES<T>, sum[p][v]);
+}
+
 constexpr int MOST_VECTORS = 4;
+
+template <typename T> using MultiplyRowTwice = void (*)(long K, const T *a, const T *b, const T *init, long init_apart, T *out);
+
+template <typename T>
+constexpr MultiplyRowTwice<T> multiply_row_twice_of[MOST_VECTORS + 1] = {
+    nullptr, multiply_row_twice<T, 1>, multiply_row_twice<T, 2>, multiply_row_twice<T, 3>, multiply_row_twice<T, 4>};
 
 /* How many rows a tile of so many vectors may have, so that all sums stay in registers. */
 constexpr int tile_rows(int vectors) {
