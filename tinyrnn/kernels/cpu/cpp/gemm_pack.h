@@ -73,12 +73,22 @@ template <typename T> static long tile_room(long rows, long K) {
     return rows * K + LANES<T>;
 }
 
+/* Rows of a tile of A^T: from `from` on, so many of them in a row of memory, `steps` of which are `step` apart. */
+template <typename T> static void pack_transposed(const T *from, long step, long steps, long rows, T *to) {
+    for (long i = 0; i < steps; i++, from += step, to += rows) {
+        store(to, load(from, rows));
+        for (long r = LANES<T>; r < rows; r += LANES<T>)
+            store(to + r, load(from + r, rows - r));
+    }
+}
+
 /* Copies rows of A, tile after tile, each as [K][rows of the tile]. Where A is transposed, a step over k jumps from line to line
    of memory, which the processor does not foresee: what the next steps read is asked for beforehand. */
 template <typename T> static void pack_rows(const Operand<T> &a, long m0, long k0, long K, const Parts &tiles, T *to) {
-    constexpr long STEP = 8; // rows of a transposed A that are read together, as far as they are needed
+    constexpr long STEP = 8; // of k, which tile after tile copies, so that lines of memory are used as a whole
     const long all = tiles.first(tiles.count);
     for (long k = 0; k < K; k += STEP) {
+        const long steps = minimum(STEP, K - k);
         if (a.row == 1)
             for (long i = k + STEP; i < minimum(K, k + 2 * STEP); i++)
                 for (long r = 0; r < all; r += 64 / (long)sizeof(T))
@@ -86,14 +96,14 @@ template <typename T> static void pack_rows(const Operand<T> &a, long m0, long k
         T *tile = to;
         for (long t = 0; t < tiles.count; t++) {
             const long rows = tiles.size(t);
-            const T *from = a.at(m0 + tiles.first(t), k0);
-            for (long i = k; i < minimum(K, k + STEP); i++)
-                if (a.row == 1)
-                    for (long r = 0; r < rows; r += LANES<T>)
-                        store(tile + i * rows + r, load(from + i * a.col + r, rows - r));
-                else
+            const T *from = a.at(m0 + tiles.first(t), k0 + k);
+            T *out = tile + k * rows;
+            if (a.row == 1)
+                pack_transposed(from, a.col, steps, rows, out);
+            else
+                for (long i = 0; i < steps; i++)
                     for (long r = 0; r < rows; r++)
-                        tile[i * rows + r] = from[i * a.col + r * a.row];
+                        out[i * rows + r] = from[i * a.col + r * a.row];
             tile += tile_room<T>(rows, K);
         }
     }
