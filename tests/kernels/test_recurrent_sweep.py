@@ -166,10 +166,22 @@ def test_backend_equals_the_reference(call, wanted, needs_x):
 @pytest.mark.parametrize("dtype", BOTH)
 @pytest.mark.parametrize(
     ("T", "B", "H", "D"),
-    [(1, 1, 1, 1), (1, 1, 16, 2), (1, 3, 17, 2), (7, 1, 64, 1), (3, 33, 31, 2), (2, 5, 130, 1), (20, 7, 48, 1)],
-)
-def test_backend_equals_the_reference_at_sizes_of_its_own(mode, dtype, T, B, H, D):
+    [
+        (1, 1, 1, 1), (1, 1, 16, 2), (1, 3, 17, 2), (7, 1, 64, 1), (3, 33, 31, 2), (2, 5, 130, 1), (20, 7, 48, 1),
+        (20, 1, 115, 1), (20, 3, 115, 2),
+    ],
+)  # fmt: skip
+def test_backend_equals_the_reference_at_sizes_of_its_own(instruction_set, mode, dtype, T, B, H, D):
     check_equal(Call(mode, [T] * B, I=H + 3, H=H, D=D, dtype=dtype, seed=H), WANTED[-1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("option", [*OPTIONS, *LSTM_OPTIONS, "zoneout_h=0.3", "zoneout_c=0.3"])
+def test_backend_equals_the_reference_with_one_option(mode, option):
+    """At sizes with whole panels, which plain cells would take if the option were overlooked."""
+    if option in (*LSTM_OPTIONS, "zoneout_c=0.3") and mode != "LSTM":
+        pytest.skip("an option of the LSTM")
+    check_equal(Call(mode, [4, 4, 2], H=70, D=2, dtype=np.float32, options=[option]), WANTED[-1])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -313,13 +325,14 @@ def results_of(call):
 
 
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("seed", range(6))
-def test_the_same_bits_for_any_number_of_threads(mode, seed):
-    """Large enough for a team: groups of rows, units shared out, directions apart, ragged and dense."""
+@pytest.mark.parametrize("seed", range(10))
+def test_the_same_bits_for_any_number_of_threads(instruction_set, mode, seed):
+    """Large enough for a team: groups of rows, units shared out, directions apart, ragged and dense, down to a row each."""
     rng = np.random.default_rng(seed)
     before = tinyrnn.get_num_threads()
-    B, T = int(rng.integers(1, 40)), int(rng.integers(10, 25))
-    lengths = sorted(rng.integers(0, T + 1, B).tolist(), reverse=True) if seed % 2 else [T] * B
+    B, T = int(rng.integers(1, 40)) if seed < 6 else seed - 5, int(rng.integers(10, 25))
+    ragged = seed in (1, 3, 5)
+    lengths = sorted(rng.integers(0, T + 1, B).tolist(), reverse=True) if ragged else [T] * B
     lengths[0] = T
     options = [name for name in (*OPTIONS, *(LSTM_OPTIONS if mode == "LSTM" else ())) if seed and rng.random() < 0.3]
     H, D = int(rng.integers(20, 81)), 1 + seed % 3 // 2

@@ -78,7 +78,7 @@ template <typename T> struct Panels {
     }
 
     /* One row's products with a panel of weights that are not packed. */
-    __attribute__((noinline)) void multiply_unpacked(long panel, const T *a, const T *init, T *out) const {
+    FLATTEN void multiply_unpacked(long panel, const T *a, const T *init, T *out) const {
         const int width = vectors_of(panel), here = blocks_of(panel);
         for (int v = 0; v < width; v++) {
             const long unit = first_unit(panel) + v % here * LANES<T>;

@@ -276,7 +276,7 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
     }
 
     /* From d(o tanh(c)): by way of o, and of c. */
-    void hidden_backward(int d, const Row &row, long unit, vec<T> dhidden) {
+    FLATTEN void hidden_backward(int d, const Row &row, long unit, vec<T> dhidden) {
         const SweepProblem &sweep = layer.sweep[d];
         const long count = minimum(VL, H - unit);
         const LstmCell<Math> cell = lstm_cell(sweep, row, unit, count);
@@ -342,7 +342,7 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
     }
 
     /* GRU_RESET_BEFORE, from the gradient of r (mask h'). */
-    void reset_backward(int d, const Row &row, long unit, vec<T> dreset) {
+    FLATTEN void reset_backward(int d, const Row &row, long unit, vec<T> dreset) {
         const SweepProblem &sweep = layer.sweep[d];
         const long count = minimum(VL, H - unit);
         const vec<T> r = load((const T *)sweep.gates + row.n * 3 * H + unit, count);

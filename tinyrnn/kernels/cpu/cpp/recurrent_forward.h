@@ -55,7 +55,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
             own.ih = {nullptr, sweep.weight_ih ? layer.I : 0, H, G, 1, (const T *)sweep.weight_ih, x_order()};
             own.hh = {nullptr, P, H, MODE == GRU_RESET_BEFORE ? 2 : G, 1, weight_hh, order_h};
             own.hn = {nullptr, P, H, 1, 1, MODE == GRU_RESET_BEFORE ? weight_hh + 2 * H * P : nullptr, order_h};
-            own.hr = {nullptr, H, P, 1, 4, (const T *)sweep.weight_hr, order_h};
+            own.hr = {nullptr, H, P, 1, PANEL_VECTORS, (const T *)sweep.weight_hr, order_h};
             if (RNN)
                 own.ih.blocks = own.hh.blocks = wide_blocks();
             if (N > MOST_UNPACKED) {
@@ -66,7 +66,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
                 if (sweep.weight_hr)
                     own.hr.packed = arena.take<T>(own.hr.size());
             }
-            own.plain_panels = has_options(sweep) || (RNN && own.hh.blocks != PANEL_VECTORS) ? 0 : H / (own.hh.blocks * VL);
+            own.plain_panels = has_options(sweep) || MODE == GRU_RESET_BEFORE ? 0 : H / (own.hh.blocks * VL);
             own.bias = arena.take<T>(own.ih.count() * slots(own) * VL);
             if (sweep.recurrent_mask)
                 for (T *&each : own.masked)
@@ -290,9 +290,9 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
                                  first_phase<plain.value>(d, row_of(b), panel, gates, chunk.at(panel, r0 + b));
                              });
                 };
-                const long middle = minimum(chunk.last_panel, maximum(chunk.first_panel, own.plain_panels));
-                phase(Constant<true>{}, chunk.first_panel, middle);
-                phase(Constant<false>{}, middle, chunk.last_panel);
+                const long plain_end = minimum(chunk.last_panel, maximum(chunk.first_panel, own.plain_panels));
+                phase(Constant<true>{}, chunk.first_panel, plain_end);
+                phase(Constant<false>{}, plain_end, chunk.last_panel);
                 if (MODE == GRU_RESET_BEFORE)
                     multiply(own.hn, chunk.first_panel, chunk.last_panel, own.hidden, H, 2,
                              [&](long b, long panel, const T *gate) { reset_before_output(d, row_of(b), panel, load(gate)); });
@@ -318,10 +318,11 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
     // ---- the cells ----
 
     /* Cells come in two forms. PLAIN is for whole panels of a sweep without options, where nothing has to be looked up. */
-    template <bool PLAIN, typename Cell> FLATTEN void rnn(int d, const Row &row, long panel, const T *gates) {
+    template <int PLAIN_WIDTH, typename Cell> FLATTEN void rnn(int d, const Row &row, long panel, const T *gates) {
+        constexpr bool PLAIN = PLAIN_WIDTH > 0;
         const SweepProblem &sweep = layer.sweep[d];
         const Panels<T> &hh = buffers[d].hh;
-        const int width = PLAIN ? PANEL_VECTORS : hh.vectors_of(panel);
+        const int width = PLAIN ? PLAIN_WIDTH : hh.vectors_of(panel);
         for (int v = 0; v < width; v++) {
             const vec<T> h = Cell::forward(load(gates + v * VL));
             const long unit = hh.first_unit(panel) + v * VL;
@@ -334,10 +335,12 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
     /* What is done with the gates' pre-activations of a row and a panel. */
     template <bool PLAIN> void first_phase(int d, const Row &row, long panel, const T *gates, const T *projections) {
         if constexpr (RNN)
-            if (layer.mode == RNN_TANH)
-                rnn<PLAIN, RnnTanh<Math>>(d, row, panel, gates);
+            if (layer.mode == RNN_RELU)
+                rnn<0, RnnRelu<Math>>(d, row, panel, gates);
+            else if (PLAIN && buffers[d].hh.blocks == PANEL_VECTORS)
+                rnn<PANEL_VECTORS, RnnTanh<Math>>(d, row, panel, gates);
             else
-                rnn<PLAIN, RnnRelu<Math>>(d, row, panel, gates);
+                rnn<0, RnnTanh<Math>>(d, row, panel, gates);
         else if constexpr (MODE == LSTM)
             lstm<PLAIN>(d, row, panel * VL, load(gates), load(gates + VL), load(gates + 2 * VL), load(gates + 3 * VL));
         else if constexpr (MODE == GRU)
@@ -377,10 +380,8 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
         if (!PLAIN && sweep.norm_c_weight) {
             store(buffers[d].candidate + row.b * H + unit, c, count);
             store(buffers[d].output_gate + row.b * H + unit, cell.o, count);
-        } else if (!PLAIN && sweep.weight_hr) {
-            write_hidden(d, row, unit, cell.o * tanh<T>(c));
         } else {
-            write_h<PLAIN>(d, row, unit, cell.o * tanh<T>(c));
+            write_hidden<PLAIN>(d, row, unit, cell.o * tanh<T>(c));
         }
     }
 
@@ -399,7 +400,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
         write_h<PLAIN>(d, row, unit, h);
     }
 
-    void reset_before_gates(int d, const Row &row, long unit, vec<T> r, vec<T> z) {
+    FLATTEN void reset_before_gates(int d, const Row &row, long unit, vec<T> r, vec<T> z) {
         const SweepProblem &sweep = layer.sweep[d];
         const long count = minimum(VL, H - unit);
         GruCell<Math> cell{r, z, {}, {}};
@@ -415,7 +416,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
         }
     }
 
-    void reset_before_output(int d, const Row &row, long panel, vec<T> n_in) {
+    FLATTEN void reset_before_output(int d, const Row &row, long panel, vec<T> n_in) {
         const SweepProblem &sweep = layer.sweep[d];
         const long unit = panel * VL, count = minimum(VL, H - unit);
         GruCell<Math> cell{{}, load(buffers[d].update + row.b * H + unit, count), tanh<T>(n_in), {}};
@@ -425,10 +426,10 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
     }
 
     /* o tanh(c): what is projected, or h itself. */
-    void write_hidden(int d, const Row &row, long unit, vec<T> hidden) {
+    template <bool PLAIN> void write_hidden(int d, const Row &row, long unit, vec<T> hidden) {
         const SweepProblem &sweep = layer.sweep[d];
-        if (!sweep.weight_hr)
-            return write_h<false>(d, row, unit, hidden);
+        if (PLAIN || !sweep.weight_hr)
+            return write_h<PLAIN>(d, row, unit, hidden);
         const long count = minimum(VL, H - unit);
         store(buffers[d].hidden + row.b * H + unit, hidden, count);
         if (sweep.hidden)
@@ -528,7 +529,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
         for (long unit = 0; unit < H; unit += VL) {
             const long count = minimum(VL, H - unit);
             const vec<T> o = load(buffers[d].output_gate + row.b * H + unit, count);
-            write_hidden(d, row, unit, o * tanh<T>(load(c + unit, count)));
+            write_hidden<false>(d, row, unit, o * tanh<T>(load(c + unit, count)));
         }
     }
 };

@@ -29,7 +29,9 @@ constexpr int REGISTERS = 16;
 #endif
 
 #define INLINE static inline __attribute__((always_inline))
-/* Before functions that all they call becomes part of, and that stand once: cells. */
+#define INLINE_MEMBER inline __attribute__((always_inline))
+/* Before functions of which there is one copy, with all they call: cells. So the same instructions compute a cell, wherever it
+   is called from, and its bits do not depend on who calls. */
 #define FLATTEN __attribute__((flatten, noinline))
 /* Before loops over the vectors of a tile, which stay in registers only if the loop is unrolled. */
 #define UNROLL _Pragma("GCC unroll 16")
@@ -72,7 +74,7 @@ template <typename T> INLINE vec<T> broadcast(T x) {
     return x - vec<T>{};
 }
 
-/* The first `count` elements, 0 in the lanes behind them; what lies behind in memory is not touched. */
+/* The first `count` >= 0 elements, 0 in the lanes behind them; what lies behind in memory is not touched. */
 template <typename T> INLINE vec<T> load(const T *from, long count) {
     if (count >= LANES<T>)
         return load(from);

@@ -78,8 +78,10 @@ template <typename T, int MR, int NV> static void multiply_tile(long K, const Ro
 }
 
 /* The same for one row and two panels that lie one behind the other: a single panel has too few sums to keep the processor
-   busy, as every addition waits for the one before it. `init` and `out` of the second panel are `apart` behind. */
-template <typename T, int NV> static void multiply_row_twice(long K, const T *a, const T *b, const T *init, long init_apart, T *out) {
+   busy, as every addition waits for the one before it. The second panel's start is `init_apart` behind the first one's, its result
+   right behind. */
+template <typename T, int NV>
+static void multiply_row_twice(long K, const T *a, const T *b, const T *init, long init_apart, T *out) {
     vec<T> sum[2][NV];
     UNROLL
     for (int p = 0; p < 2; p++)

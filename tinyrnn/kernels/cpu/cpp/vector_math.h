@@ -62,7 +62,7 @@ template <typename T> struct PowerOfE {
     }
 
     /* Also where it is denormal or infinite. */
-    vec<T> value() const {
+    INLINE_MEMBER vec<T> value() const {
 #if defined(__AVX512F__)
         if constexpr (sizeof(T) == 4)
             return (vec<T>)_mm512_scalef_ps((__m512)(p + T(1)), (__m512)n);
@@ -76,7 +76,7 @@ template <typename T> struct PowerOfE {
     }
 
     /* The same for x <= 0. */
-    vec<T> value_of_negative() const {
+    INLINE_MEMBER vec<T> value_of_negative() const {
 #if defined(__AVX512F__)
         return value();
 #else
@@ -88,7 +88,7 @@ template <typename T> struct PowerOfE {
     }
 
     /* e^x - 1, where 2^n is a normal number. */
-    vec<T> minus_one() const {
+    INLINE_MEMBER vec<T> minus_one() const {
         const vec<T> power = power_of_two<T>(n_rounder);
         return power * p + (power - T(1));
     }
