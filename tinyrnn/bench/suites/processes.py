@@ -36,9 +36,10 @@ def run_python(*arguments: str, **environment: str) -> str:
 
 
 def python_environment(**variables: str) -> dict[str, str]:
-    """The environment of such a process."""
+    """The environment of such a process. It keeps bytecode, as installed packages do, or every import would compile ours."""
     paths = [str(Path(tinyrnn.__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
-    return os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | variables
+    own = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    return own | {"PYTHONPATH": os.pathsep.join(filter(None, paths))} | variables
 
 
 def alternate(sides: Mapping[str, Callable[[], float]], rounds: int) -> dict[str, list[float]]:

@@ -2,6 +2,9 @@
 #pragma once
 
 #include <stdlib.h>
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
 
 #include "simd.h"
 
@@ -11,6 +14,20 @@ namespace TINYRNN_ISA {
 class Scratch {
     void *memory = nullptr;
     size_t bytes = 0;
+
+    /* In pages of 2 MB where there is much of it: one fault of the processor for each of them, not for each 4 kB. */
+    static void *allocate(size_t needed) {
+        constexpr size_t huge = 2 << 20;
+        if (needed < 4 * huge)
+            return aligned_alloc(64, needed);
+        const size_t whole = (needed + huge - 1) / huge * huge;
+        void *memory = aligned_alloc(huge, whole);
+#if defined(MADV_HUGEPAGE)
+        if (memory)
+            madvise(memory, whole, MADV_HUGEPAGE);
+#endif
+        return memory;
+    }
 
   public:
     ~Scratch() { free(memory); }
@@ -29,7 +46,7 @@ class Scratch {
         const size_t needed = ((size_t)count * sizeof(T) + 127) / 64 * 64;
         if (needed > bytes) {
             free(memory);
-            memory = aligned_alloc(64, needed);
+            memory = allocate(needed);
             bytes = memory ? needed : 0;
         }
         return (T *)memory;
