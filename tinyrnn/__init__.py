@@ -144,7 +144,7 @@ __all__ = [
     "layer_norm",
     # numbers, and the parts that load when asked for
     "e", "inf", "nan", "pi", "newaxis",
-    "autograd", "cuda", "nn", "optim", "seq2seq", "training",
+    "autograd", "cuda", "nn", "optim", "seq2seq", "training", "utils",
 ]  # fmt: skip
 
 newaxis = None

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 # Modules above the tensor, and those that most programs do not need.
-PARTS = ("autograd", "cli", "cuda", "nn", "optim", "seq2seq", "training")
+PARTS = ("autograd", "cli", "cuda", "nn", "optim", "seq2seq", "training", "utils")
 
 
 def part(name: str) -> object:

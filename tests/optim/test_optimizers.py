@@ -72,7 +72,31 @@ def test_adam(name, options):
     compare(lambda optim, params: getattr(optim, name)(params, lr=0.05, **options))
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW"])
+RMSPROP_OPTIONS = [
+    {"alpha": alpha, "eps": eps, "weight_decay": decay, "momentum": momentum, "centered": centered, "maximize": maximize}
+    for (alpha, eps), decay, momentum, centered, maximize in itertools.product(
+        ((0.99, 1e-8), (0.5, 1e-2)), (0, 0.1), (0, 0.9), (False, True), (False, True)
+    )
+]
+ADAGRAD_OPTIONS = [
+    {"lr_decay": lr_decay, "weight_decay": decay, "initial_accumulator_value": start, "eps": eps, "maximize": maximize}
+    for lr_decay, decay, (start, eps), maximize in itertools.product(
+        (0, 0.1), (0, 0.1), ((0, 1e-10), (0.5, 1e-2)), (False, True)
+    )
+]
+
+
+@pytest.mark.parametrize("options", RMSPROP_OPTIONS)
+def test_rmsprop(options):
+    compare(lambda optim, params: optim.RMSprop(params, lr=0.05, **options))
+
+
+@pytest.mark.parametrize("options", ADAGRAD_OPTIONS)
+def test_adagrad(options):
+    compare(lambda optim, params: optim.Adagrad(params, lr=0.05, **options))
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
 def test_defaults_and_float32(name):
     compare(lambda optim, params: getattr(optim, name)(params), dtype="float32", tolerance=2e-6)
 
@@ -84,7 +108,7 @@ def test_decoupled_adam_is_adamw():
         np.testing.assert_array_equal(p.array, q.array)
 
 
-@pytest.mark.parametrize("name", ["SGD", "Adam"])
+@pytest.mark.parametrize("name", ["SGD", "Adam", "RMSprop", "Adagrad"])
 def test_groups_and_schedules(name):
     """Options per group, a group added on the way, a learning rate changed between steps."""
 

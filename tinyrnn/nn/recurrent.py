@@ -9,7 +9,8 @@ from tinyrnn._tensor import Tensor
 from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_cells import RecurrentModule, check_count, mode_of
-from tinyrnn.ops.recurrent import recurrent, recurrent_step
+from tinyrnn.nn.utils.rnn import PackedSequence
+from tinyrnn.ops.recurrent import packed_recurrent, recurrent, recurrent_step
 from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.shaping import squeeze, transpose, unsqueeze
 from tinyrnn.ops.slicing import select
@@ -75,7 +76,7 @@ class RNNBase(RecurrentModule):
 
         Parameters
         ----------
-        input : Tensor
+        input : Tensor or PackedSequence (nn.utils.rnn)
         hx : the initial state, ``h_0``, for an LSTM ``(h_0, c_0)``; None is zeros.
         lengths : B integers (list, array or tensor) from 0 to T, in any order. Steps behind the end of a sequence are
             neither read nor run through: outputs there are zeros, final states are those at the end of each sequence,
@@ -83,13 +84,16 @@ class RNNBase(RecurrentModule):
 
         Returns
         -------
-        ``(output, h_n)``, for an LSTM ``(output, (h_n, c_n))``.
+        ``(output, h_n)``, for an LSTM ``(output, (h_n, c_n))``. The output of a PackedSequence is one too; final states are
+        in the order of the batch that was packed.
 
         Raises
         ------
         ValueError, RuntimeError, TypeError
             If shape, dtype or type of input, states or lengths are not as described.
         """
+        if isinstance(input, PackedSequence):
+            return self._forward_packed(input, hx, lengths)
         self._check_input(input, (2, 3), "(batch, time, feature)" if self.batch_first else "(time, batch, feature)")
         unbatched = input.array.ndim == 2
         x = unsqueeze(input, 1) if unbatched else transpose(input, 0, 1) if self.batch_first else input
@@ -112,6 +116,33 @@ class RNNBase(RecurrentModule):
         output = squeeze(output, 1) if unbatched else transpose(output, 0, 1) if self.batch_first else output
         final = tuple([squeeze(each, 1) for each in final]) if unbatched else final
         return output, final if len(final) > 1 else final[0]
+
+    def _forward_packed(self, packed: PackedSequence, hx: Any, lengths: Any) -> tuple[Any, Any]:
+        data, batch_sizes, order, inverse = packed
+        if lengths is not None:
+            self.fail("input is a PackedSequence, which knows its lengths; leave out lengths=", TypeError)
+        self._check_tensor("the data of the PackedSequence", data)
+        if data.array.ndim != 2 or data.array.shape[1] != self.input_size:
+            self.fail(
+                f"the data of the PackedSequence has shape {tuple(data.array.shape)}, expected (rows, input_size="
+                f"{self.input_size})",
+                RuntimeError,
+            )
+        sizes = batch_sizes.array
+        states = None if hx is None else self._states_of(hx, int(sizes[0]), False)
+        output, final = packed_recurrent(
+            self.mode,
+            data,
+            sizes,
+            states,
+            [self._parameters_of(suffix) for suffix in self._suffixes],
+            None if order is None else order.array,
+            None if inverse is None else inverse.array,
+            bidirectional=self.bidirectional,
+            dropout=self.dropout,
+            training=self.training,
+        )
+        return PackedSequence(output, batch_sizes, order, inverse), final if len(final) > 1 else final[0]
 
     def step(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
         """Read one time step of a stream: what calling the layer with a sequence of one step does, in microseconds.

@@ -145,17 +145,71 @@ def run_layers(
 ) -> tuple[Any, State, list[Inside]]:
     """`recurrent`, and if `inside` what went on in each layer; the gates only on rung L2."""
     T, B, features = array(input).shape
-    D = 2 if bidirectional else 1
     packing = _DENSE if lengths is None else packing_of(lengths, T, B)
     if packing.rows is None:
         x, batch_sizes = contiguous(input), _dense_batch_sizes(T, B)
     else:
         x, batch_sizes = take_rows(reshape(input, (T * B, features)), packing.rows), np.array(packing.batch_sizes, np.int64)
-    states = _initial_states(mode, array(input), state, weights, D, packing.order)
+    stack = _Stack(mode, weights, 2 if bidirectional else 1, dropout if training else 0.0, options, rung, inside)
+    output, finals, seen = _run_stack(stack, x, batch_sizes, B, state, packing)
+    seen = [Inside(*[_padded(each, packing.rows, T, B) for each in layer]) for layer in seen]
+    return _padded(output, packing.rows, T, B), finals, seen
+
+
+def packed_recurrent(
+    mode: str,
+    data: Any,
+    batch_sizes: np.ndarray,
+    state: State | None,
+    weights: Sequence[tuple],
+    order: np.ndarray | None = None,
+    inverse: np.ndarray | None = None,
+    bidirectional: bool = False,
+    dropout: float = 0.0,
+    training: bool = False,
+) -> tuple[Any, State]:
+    """`recurrent` over a batch that is packed already.
+
+    Parameters
+    ----------
+    data : (N, I), the valid steps, step by step, longest sequence first.
+    batch_sizes : (T,) int64, falling: how many sequences reach each step.
+    state : as for `recurrent`, in the order of the batch.
+    order, inverse : which sequences of the batch the rows of a step belong to, and what undoes it; None if they lie as in the
+        batch.
+
+    Returns
+    -------
+    output : (N, D*P), packed likewise. state : the final states, in the order of the batch.
+    """
+    stack = _Stack(mode, weights, 2 if bidirectional else 1, dropout if training else 0.0, None, "L2", False)
+    packing = Packing([], order, inverse)
+    output, finals, _ = _run_stack(stack, contiguous(data), batch_sizes, int(batch_sizes[0]), state, packing)
+    return output, finals
+
+
+class _Stack(NamedTuple):
+    """Layers above each other: what runs, whatever it runs over."""
+
+    mode: str
+    weights: Sequence[tuple]
+    directions: int
+    dropout: float
+    options: Sequence[Options] | None
+    rung: str
+    inside: bool
+
+
+def _run_stack(
+    stack: _Stack, x: Any, batch_sizes: np.ndarray, B: int, state: State | None, packing: Packing
+) -> tuple[Any, State, list[Inside]]:
+    """Output and `Inside` as they come, packed or (T, B, ...); the final states in the order of the batch."""
+    mode, weights, D, dropout, options, rung, inside = stack
+    states = _initial_states(mode, array(x), B, state, weights, D, packing.order)
     finals, seen = [], []
     for number, initial in enumerate(states):
         if number > 0:
-            x = drop(x, dropout, training)
+            x = drop(x, dropout, True)
         these = slice(number * D, (number + 1) * D)
         extras = None if options is None else options[these]
         layer = _plain_layer if extras is None else _layer_with_options
@@ -163,9 +217,9 @@ def run_layers(
         x = outputs[0]
         finals.append(outputs[1 : 1 + len(initial)])
         if inside:
-            seen.append(Inside(*[_padded(each, packing.rows, T, B) for each in (x, outputs[1 + len(initial) :], gates)]))
+            seen.append(Inside(x, outputs[1 + len(initial) :], gates))
     joined = finals[0] if len(finals) == 1 else [cat(list(each), 0) for each in zip(*finals)]
-    return _padded(x, packing.rows, T, B), tuple([_permuted(each, packing.inverse) for each in joined]), seen
+    return x, tuple([_permuted(each, packing.inverse) for each in joined]), seen
 
 
 _DENSE = Packing([])  # as far as it is looked at
@@ -179,13 +233,15 @@ def _dense_batch_sizes(T: int, B: int) -> np.ndarray:
     return sizes
 
 
-def _initial_states(mode: str, x: Any, state: State | None, weights: Sequence[tuple], D: int, order: Any) -> list[State]:
+def _initial_states(
+    mode: str, x: Any, B: int, state: State | None, weights: Sequence[tuple], D: int, order: Any
+) -> list[State]:
     """The initial states of every layer, each (D, B, ...), in the order of the packing."""
     if state is None:
         rows, P = array(weights[0][1]).shape
         H = rows // CELLS[mode].gates
-        h_0 = _zeros(x, (D, x.shape[1], P))
-        initial = (h_0,) if len(CELLS[mode].states) == 1 else (h_0, h_0 if H == P else _zeros(x, (D, x.shape[1], H)))
+        h_0 = _zeros(x, (D, B, P))
+        initial = (h_0,) if len(CELLS[mode].states) == 1 else (h_0, h_0 if H == P else _zeros(x, (D, B, H)))
         return [initial] * (len(weights) // D)
     state = tuple([_permuted(each, order) for each in state])
     return [state] if len(weights) == D else list(zip(*[split(each, D, 0) for each in state]))

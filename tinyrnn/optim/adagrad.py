@@ -1,0 +1,69 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyrnn.engine.base import wrap
+from tinyrnn.optim.optimizer import Optimizer, check_range
+
+
+class Adagrad(Optimizer):
+    """p -= lr' g / (sqrt(s) + eps), s the sum of all g^2 so far; Duchi, Hazan & Singer 2011.
+
+    Parameters
+    ----------
+    lr_decay : float
+        lr' = lr / (1 + (t - 1) lr_decay) in step t.
+    weight_decay : float
+        weight_decay p is added to g.
+    initial_accumulator_value : float
+        What s starts with.
+    maximize : bool
+        Ascend.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "lr_decay", "weight_decay", "initial_accumulator_value", "eps"):
+            check_range(name, group[name], 0.0)
+
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        super().add_param_group(param_group)
+        start = param_group["initial_accumulator_value"]
+        for p in param_group["params"]:
+            self.state[p] = {"step": wrap(np.zeros((), np.float32)), "sum": wrap(np.full_like(p.array, start))}
+
+    def update(self, params: list, group: dict[str, Any]) -> None:
+        for p in params:
+            state = self.state[p]
+            grad = -p.grad.array if group["maximize"] else p.grad.array
+            if group["weight_decay"]:
+                grad = grad + group["weight_decay"] * p.array
+            state["step"].array += 1
+            rate = group["lr"] / (1 + (float(state["step"].array) - 1) * group["lr_decay"])
+            total = state["sum"].array
+            total += grad * grad
+            p.array[...] -= rate * (grad / (np.sqrt(total) + group["eps"]))

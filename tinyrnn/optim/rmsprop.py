@@ -1,0 +1,88 @@
+"""RMSprop."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from tinyrnn.engine.base import wrap
+from tinyrnn.optim.optimizer import Optimizer, check_range
+
+
+class RMSprop(Optimizer):
+    """p -= lr g / (sqrt(v) + eps), v a running mean of g^2 with decay `alpha`; Hinton 2012, lecture 6e of his course.
+
+    Parameters
+    ----------
+    weight_decay : float
+        weight_decay p is added to g.
+    momentum : float
+        The step is lr b, where b = momentum b + g / (sqrt(v) + eps).
+    centered : bool
+        v less the square of the running mean of g: an estimate of the variance (Graves 2013, equation 40).
+    maximize : bool
+        Ascend.
+    """
+
+    def __init__(
+        self,
+        params: Any,
+        lr: float = 1e-2,
+        alpha: float = 0.99,
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum: float = 0,
+        centered: bool = False,
+        *,
+        maximize: bool = False,
+    ) -> None:
+        defaults = {
+            "lr": lr,
+            "alpha": alpha,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum": momentum,
+            "centered": centered,
+            "maximize": maximize,
+        }
+        super().__init__(params, defaults)
+
+    def check_options(self, group: dict[str, Any]) -> None:
+        for name in ("lr", "eps", "momentum", "weight_decay", "alpha"):
+            check_range(name, group[name], 0.0)
+
+    def update(self, params: list, group: dict[str, Any]) -> None:
+        for p in params:
+            state = self._state_of(p, group)
+            grad = -p.grad.array if group["maximize"] else p.grad.array
+            if group["weight_decay"]:
+                grad = grad + group["weight_decay"] * p.array
+            state["step"].array += 1
+            mean_square = _decay(state["square_avg"].array, group["alpha"], grad * grad)
+            if group["centered"]:
+                mean = _decay(state["grad_avg"].array, group["alpha"], grad)
+                mean_square = mean_square - mean * mean
+            step = grad / (np.sqrt(mean_square) + group["eps"])
+            if group["momentum"]:
+                buffer = state["momentum_buffer"].array
+                buffer *= group["momentum"]
+                buffer += step
+                step = buffer
+            p.array[...] -= group["lr"] * step
+
+    def _state_of(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
+        state = self.state[p]
+        state.setdefault("step", wrap(np.zeros((), np.float32)))
+        wanted = {"square_avg": True, "momentum_buffer": group["momentum"] > 0, "grad_avg": group["centered"]}
+        for name, needed in wanted.items():
+            if needed and name not in state:
+                state[name] = wrap(np.zeros_like(p.array))
+        return state
+
+
+def _decay(mean: np.ndarray, decay: float, new: np.ndarray) -> np.ndarray:
+    """Move a running mean towards `new`, in place."""
+    mean *= decay
+    mean += (1 - decay) * new
+    return mean
