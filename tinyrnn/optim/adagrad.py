@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn.engine.base import wrap
-from tinyrnn.optim.optimizer import Optimizer, check_range
+from tinyrnn.optim.optimizer import Optimizer, check_range, descent
 
 
 class Adagrad(Optimizer):
@@ -59,9 +59,7 @@ class Adagrad(Optimizer):
     def update(self, params: list, group: dict[str, Any]) -> None:
         for p in params:
             state = self.state[p]
-            grad = -p.grad.array if group["maximize"] else p.grad.array
-            if group["weight_decay"]:
-                grad = grad + group["weight_decay"] * p.array
+            grad = descent(p, group)
             state["step"].array += 1
             rate = group["lr"] / (1 + (float(state["step"].array) - 1) * group["lr_decay"])
             total = state["sum"].array

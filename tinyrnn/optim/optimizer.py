@@ -184,6 +184,12 @@ def check_range(name: str, value: Any, low: float, below: float = float("inf")) 
         raise ValueError(f"Invalid {name}: {value}, expected {low} <= {name}{'' if below == float('inf') else f' < {below}'}")
 
 
+def descent(p: Any, group: dict[str, Any]) -> Any:
+    """The gradient array to go down along: the other way if the group says `maximize`, plus its weight_decay times p."""
+    grad = -p.grad.array if group["maximize"] else p.grad.array
+    return grad + group["weight_decay"] * p.array if group["weight_decay"] else grad
+
+
 def same_kind(params: Iterable[Any], steps: Iterable[Any]) -> Iterator[list]:
     """`params` in lists of equal array type, dtype and step: what one kernel call can take."""
     kinds: dict[tuple, list] = {}

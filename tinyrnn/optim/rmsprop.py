@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn.engine.base import wrap
-from tinyrnn.optim.optimizer import Optimizer, check_range
+from tinyrnn.optim.optimizer import Optimizer, check_range, descent
 
 
 class RMSprop(Optimizer):
@@ -55,9 +55,7 @@ class RMSprop(Optimizer):
     def update(self, params: list, group: dict[str, Any]) -> None:
         for p in params:
             state = self._state_of(p, group)
-            grad = -p.grad.array if group["maximize"] else p.grad.array
-            if group["weight_decay"]:
-                grad = grad + group["weight_decay"] * p.array
+            grad = descent(p, group)
             state["step"].array += 1
             mean_square = _decay(state["square_avg"].array, group["alpha"], grad * grad)
             if group["centered"]:
