@@ -6,8 +6,9 @@ import numpy as np
 from hypothesis import strategies as st
 
 from tinyrnn.creation import tensor
-from tinyrnn.ops.recurrent import Options, run_layers
+from tinyrnn.ops.recurrent import run_stack, stack_of_cells
 from tinyrnn.ops.recurrent_cells import CELLS
+from tinyrnn.ops.recurrent_options import Options, layers_with_options
 
 MODES = list(CELLS)
 IN_PYTORCH = [mode for mode in MODES if mode != "GRU_RESET_BEFORE"]
@@ -19,6 +20,17 @@ EVERYTHING = ("output", "finals", "cells")
 
 def options_of(mode):
     return (*OPTIONS, *(LSTM_OPTIONS if mode == "LSTM" else ()))
+
+
+def recurrent(
+    mode, x, states, weights, lengths=None, bidirectional=False, options=None, rung="L2", inside=False, **between
+):  # fmt: skip
+    """Output, final states, and what went on inside, of a stack of layers on a rung."""
+    D = 2 if bidirectional else 1
+    run_layer = None
+    if options is not None or rung != "L2":
+        run_layer = layers_with_options(mode, weights, options or [Options()] * len(weights), D, rung)
+    return run_stack(stack_of_cells(mode, weights, D, run_layer=run_layer, **between), x, states, lengths, inside)
 
 
 def leaf(array):
@@ -87,9 +99,7 @@ class Case:
 
     def call(self, x, states, weights, options, rung="L2"):
         """Output, final states, and what went on inside."""
-        return run_layers(
-            self.mode, x, states, weights, self.lengths, self.D == 2, options=options, rung=rung, inside=True
-        )  # fmt: skip
+        return recurrent(self.mode, x, states, weights, self.lengths, self.D == 2, options, rung, inside=True)
 
 
 def run(case, rung="L2", wanted=("output", "finals")):
@@ -102,7 +112,7 @@ def run(case, rung="L2", wanted=("output", "finals")):
     if "output" in wanted:
         terms.append((out * tensor(case.output_weight)).sum())
     if "cells" in wanted:
-        terms += [((layer + 1) * c * tensor(case.cell_weight)).sum() for layer, each in enumerate(inside) for c in each.cells]
+        terms += [((layer + 1) * c * tensor(case.cell_weight)).sum() for layer, each in enumerate(inside) for c in each.states]
     return out, final, leaves, sum(terms)
 
 

@@ -14,6 +14,7 @@ from recurrent_cases import (
     cases,
     leaf,
     numbers,
+    recurrent,
     run,
     torch_numbers,
     torch_run,
@@ -21,7 +22,6 @@ from recurrent_cases import (
 
 from tinyrnn.autograd import grad
 from tinyrnn.creation import tensor
-from tinyrnn.ops.recurrent import recurrent
 
 
 @pytest.mark.parametrize("mode", IN_PYTORCH)
@@ -97,7 +97,7 @@ def test_gradients_from_the_final_state_only(mode):
 def test_no_sequence_has_a_step(mode):
     case = Case(mode, D=2, lengths=[0, 0, 0, 0])
     x, states, weights, _, _ = case.leaves()
-    out, final = recurrent(mode, x, tuple(states), weights, case.lengths, True)
+    out, final, _ = recurrent(mode, x, tuple(states), weights, case.lengths, True)
     assert out.array.shape == (5, 4, 10)
     assert not out.array.any()
     for got, start in zip(final, states):
@@ -123,8 +123,8 @@ def test_chunks_with_the_state_carried_over_equal_the_whole(mode):
     case = Case(mode, T=7, L=2)
     whole = numbers(case)
     x, states, weights, _, leaves = case.leaves()
-    first, state = recurrent(mode, x[:3], tuple(states), weights)
-    second, state = recurrent(mode, x[3:], state, weights)
+    first, state, _ = recurrent(mode, x[:3], tuple(states), weights)
+    second, state, _ = recurrent(mode, x[3:], state, weights)
     loss = sum((f * tensor(w)).sum() for f, w in zip(state, case.final_weights))
     loss = loss + (first * tensor(case.output_weight[:3])).sum() + (second * tensor(case.output_weight[3:])).sum()
     loss.backward()
@@ -155,6 +155,6 @@ def test_a_shuffled_batch_gives_the_same_numbers(mode, options):
 def test_dtype_stays(mode, dtype):
     case = Case(mode, lengths=RAGGED)
     x, _, weights, _, _ = case.leaves(lambda a: leaf(a.astype(dtype)))
-    out, final = recurrent(mode, x, None, weights, case.lengths)
+    out, final, _ = recurrent(mode, x, None, weights, case.lengths)
     (out.sum() + final[0].sum()).backward()
     assert out.array.dtype == final[0].array.dtype == x.grad.array.dtype == weights[0][0].grad.array.dtype == dtype

@@ -6,14 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from recurrent_cases import EVERYTHING, MODES, RAGGED, Case, assert_all_close, cases, leaf, numbers, options_of, run
+from recurrent_cases import EVERYTHING, MODES, RAGGED, Case, assert_all_close, cases, leaf, numbers, options_of, recurrent, run
 
 from tinyrnn.autograd import grad, gradcheck, gradgradcheck
 from tinyrnn.autograd.wengert import tape
 from tinyrnn.creation import tensor
 from tinyrnn.grad_modes import no_grad
 from tinyrnn.kernels import reference
-from tinyrnn.ops.recurrent import recurrent, run_layers
 from tinyrnn.ops.recurrent_cells import CELLS
 
 WANTED = [("output",), ("finals",), ("cells",), ("output", "finals"), EVERYTHING]
@@ -70,7 +69,7 @@ def results_of(case):
 
     def call(*_):
         out, final, (inside,) = case.call(*arguments)
-        return (out, *final, *inside.cells)
+        return (out, *final, *inside.states)
 
     return call, leaves
 
@@ -118,7 +117,7 @@ def test_double_backward_where_the_input_comes_from_the_weights(mode):
         x, states, weights, _, _ = case.leaves()
         mixed = x @ weights[0][1][:5]
         state = tuple([s * weights[0][1][:5].sum() for s in states])
-        out, final = recurrent(mode, mixed, state, weights, rung=rung)
+        out, final, _ = recurrent(mode, mixed, state, weights, rung=rung)
         loss = (out * out * out).sum() + sum((f * f).sum() for f in final)
         (first,) = grad(loss, [weights[0][1]], create_graph=True)
         second = grad((first * first).sum(), [weights[0][1], x, *states])
@@ -144,7 +143,7 @@ def test_a_layer_is_one_node_and_a_step_is_one(mode):
     def nodes(rung, T):
         case = Case(mode, T=T)
         x, states, weights, _, _ = case.leaves()
-        out, final = recurrent(mode, x, states, weights, rung=rung)
+        out, final, _ = recurrent(mode, x, states, weights, rung=rung)
         return [node.name for node in tape(out.sum() + final[0].sum())]
 
     assert len(nodes("L2", 4)) == 4  # the layer, two sums and their sum
@@ -183,7 +182,7 @@ def test_what_went_on_inside():
     assert first.output.shape == (5, 4, 10)
     for layer, seen in enumerate((first, second)):
         for d in range(2):
-            cells, gates = seen.cells[d].array, np.asarray(getattr(seen.gates[d], "array", seen.gates[d]))
+            cells, gates = seen.states[d].array, np.asarray(getattr(seen.gates[d], "array", seen.gates[d]))
             assert cells.shape == (5, 4, 5) and gates.shape == (5, 4, 20)
             for b, length in enumerate(RAGGED):
                 assert not cells[length:, b].any() and not gates[length:, b].any()
@@ -199,8 +198,8 @@ def test_looking_inside_changes_nothing(mode):
     for lengths in (None, RAGGED):
         case = Case(mode, L=2, D=2, lengths=lengths)
         x, states, weights, _, _ = case.leaves()
-        out, final = recurrent(mode, x, states, weights, case.lengths, True)
-        seen_out, seen_final, _ = run_layers(mode, x, states, weights, case.lengths, True, inside=True)
+        out, final, _ = recurrent(mode, x, states, weights, case.lengths, True)
+        seen_out, seen_final, _ = recurrent(mode, x, states, weights, case.lengths, True, inside=True)
         assert_all_close([out.array, *[f.array for f in final]], [seen_out.array, *[f.array for f in seen_final]], 0)
 
 
@@ -210,7 +209,7 @@ def test_writing_to_saved_tensors_is_noticed():
         (x, states, weights, _, _) = case.leaves(tensor)
         weights[0][1].requires_grad_()
         out, final, (inside,) = case.call(x, states, weights, None)
-        written = {"output": out, "cells": inside.cells[0], "weight": weights[0][1], "input": x, "state": states[0]}[which]
+        written = {"output": out, "cells": inside.states[0], "weight": weights[0][1], "input": x, "state": states[0]}[which]
         with no_grad():
             written.add_(1.0)
         with pytest.raises(RuntimeError, match="modified by an inplace operation"):
@@ -249,7 +248,7 @@ def test_input_in_any_layout(mode):
     expected = numbers(case)
     x, states, weights, _, leaves = case.leaves()
     x = leaves[0] = leaf(np.ascontiguousarray(case.x.transpose(1, 0, 2)))  # (B, T, I), as with batch_first
-    out, final = recurrent(mode, x.transpose(0, 1), states, weights)
+    out, final, _ = recurrent(mode, x.transpose(0, 1), states, weights)
     loss = (out * tensor(case.output_weight)).sum() + sum((f * tensor(w)).sum() for f, w in zip(final, case.final_weights))
     loss.backward()
     grads = [each.grad.array for each in leaves]

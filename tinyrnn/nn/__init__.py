@@ -18,7 +18,9 @@ from tinyrnn.nn.activation import (
     Tanh,
 )
 from tinyrnn.nn.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention
+from tinyrnn.nn.bidirectional import Bidirectional
 from tinyrnn.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
+from tinyrnn.nn.custom import CustomCell, CustomRNN
 from tinyrnn.nn.dropout import Dropout
 from tinyrnn.nn.embedding import Embedding
 from tinyrnn.nn.linear import Identity, Linear
@@ -42,9 +44,12 @@ from tinyrnn.nn.summarize import summary
 __all__ = [
     "AdditiveAttention",
     "Attention",
+    "Bidirectional",
     "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "CustomCell",
+    "CustomRNN",
     "DotAttention",
     "Dropout",
     "ELU",

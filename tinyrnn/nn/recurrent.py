@@ -1,23 +1,26 @@
-"""Recurrent layers: RNN, LSTM and GRU, stacked, in one or both directions, over dense and ragged batches."""
+"""RNN, LSTM and GRU: PyTorch's layers, with what its users ask for on the same fused path."""
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from tinyrnn._tensor import Tensor
-from tinyrnn.nn.lengths import checked_lengths
+from tinyrnn.creation import empty
+from tinyrnn.grad_modes import no_grad
+from tinyrnn.nn import init
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.nn.recurrent_cells import RecurrentModule, check_count, mode_of
-from tinyrnn.nn.utils.rnn import PackedSequence
-from tinyrnn.ops.recurrent import packed_recurrent, recurrent, recurrent_step
+from tinyrnn.nn.recurrent_layer import RecurrentLayer
+from tinyrnn.nn.recurrent_module import WeightedModule, check_flag, check_probability, mode_of
+from tinyrnn.ops.dropout import keep_mask
+from tinyrnn.ops.recurrent import Stack, recurrent_step, stack_of_cells
 from tinyrnn.ops.recurrent_cells import CELLS
-from tinyrnn.ops.shaping import squeeze, transpose, unsqueeze
-from tinyrnn.ops.slicing import select
+from tinyrnn.ops.recurrent_options import Options, layers_with_options
+
+_GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n"), "GRU_RESET_BEFORE": ("r", "z", "n")}
 
 
-class RNNBase(RecurrentModule):
-    """Base of RNN, LSTM and GRU: a stack of layers in one or both directions. See those for parameters and shapes."""
+class RNNBase(WeightedModule, RecurrentLayer):
+    """Base of RNN, LSTM and GRU. See those for parameters and shapes."""
 
     def __init__(
         self,
@@ -31,153 +34,133 @@ class RNNBase(RecurrentModule):
         bidirectional: bool,
         device: Any,
         dtype: Any,
+        *,
+        proj_size: int = 0,
+        single_bias: bool,
+        recurrent_dropout: float,
+        input_dropout: float,
+        zoneout: float | tuple[float, float],
+        layer_norm: bool,
+        peephole: bool = False,
+        forget_bias: float = 0.0,
+        residual: bool,
     ) -> None:
         super().__init__(mode, input_size, hidden_size, bias)
-        check_count("num_layers", num_layers)
-        if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
-            raise ValueError(
-                f"dropout should be a number in range [0, 1], the probability of an element being zeroed, got {dropout!r}"
-            )
-        if not isinstance(batch_first, bool):
-            raise TypeError(f"batch_first should be of type bool, got: {type(batch_first).__name__}")
-        if dropout > 0 and num_layers == 1:
-            warnings.warn(
-                f"dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
-                f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
-                stacklevel=3,
-            )
-        self.num_layers = num_layers
-        self.batch_first = batch_first
-        self.dropout = float(dropout)
-        self.bidirectional = bool(bidirectional)
-        # for every layer and direction, in the order of the states: layer by layer, in each forward first
-        endings = ("", "_reverse")[: self._directions]
-        self._suffixes = [f"_l{layer}{ending}" for layer in range(num_layers) for ending in endings]
+        self._set_layout(num_layers, batch_first, dropout, bidirectional, input_dropout, residual)
+        for name, value in (("single_bias", single_bias), ("layer_norm", layer_norm), ("peephole", peephole)):
+            check_flag(name, value)
+        if (single_bias or forget_bias) and not bias:
+            name = "single_bias" if single_bias else "forget_bias"
+            raise ValueError(f"{name} is a matter of the biases, expected bias=True with it, got bias=False")
+        self.proj_size = _checked_projection(proj_size, hidden_size)
+        self.single_bias = single_bias
+        meaning = "the probability of a unit of the state being zeroed"
+        self.recurrent_dropout = check_probability("recurrent_dropout", recurrent_dropout, meaning)
+        self.zoneout = _checked_zoneout(zoneout, CELLS[mode].states)
+        self.layer_norm = layer_norm
+        self.peephole = peephole
+        self.forget_bias = float(forget_bias)
         for number, suffix in enumerate(self._suffixes):
-            first_layer = number < self._directions
-            size = input_size if first_layer else self._directions * hidden_size
-            self._add_parameters(suffix, size, device, dtype)
+            features = input_size if number < self._directions else self._directions * self._state_sizes[0]
+            self._add_weights(suffix, features, self._state_sizes[0], (2 - single_bias) * bias, device, dtype)
+            for name, shape in self._option_shapes().items():
+                self.register_parameter(name + suffix, Parameter(empty(shape, device=device, dtype=dtype)))
         self.reset_parameters()
 
-    @property
-    def _directions(self) -> int:
-        return 2 if self.bidirectional else 1
+    def _option_shapes(self) -> dict[str, tuple[int, ...]]:
+        """The parameters of one sweep besides weights and biases."""
+        H, rows = self.hidden_size, CELLS[self.mode].gates * self.hidden_size
+        shapes: dict[str, tuple[int, ...]] = {}
+        if self.proj_size:
+            shapes["weight_hr"] = (self.proj_size, H)
+        if self.peephole:
+            shapes["peephole"] = (3, H)
+        if self.layer_norm:
+            sizes = {"norm_x": rows, "norm_h": rows} | ({"norm_c": H} if self.mode == "LSTM" else {})
+            shapes |= {f"{norm}_{part}": (size,) for norm, size in sizes.items() for part in ("weight", "bias")}
+        return shapes
+
+    def reset_parameters(self) -> None:
+        """Draw all weights and biases anew, uniform in +-1/sqrt(H); those of layer norms are ones and zeros."""
+        super().reset_parameters()
+        for name, parameter in self.named_parameters():
+            if name.startswith("norm"):
+                init.constant_(parameter, 1.0 if "_weight_" in name else 0.0)
+        if self.forget_bias:
+            with no_grad():
+                for suffix in self._suffixes:
+                    self._parameters[f"bias_ih{suffix}"][self.hidden_size : 2 * self.hidden_size] += self.forget_bias
 
     @property
     def all_weights(self) -> list[list[Parameter]]:
-        """For every layer and direction its weight_ih, weight_hh and, if there are biases, bias_ih, bias_hh."""
-        return [[p for p in self._parameters_of(suffix) if p is not None] for suffix in self._suffixes]
+        """For every layer and direction its weight_ih, weight_hh, bias_ih, bias_hh and what else it has."""
+        named = [(name, p) for name, p in self._parameters.items() if p is not None]
+        return [[p for name, p in named if name.endswith(suffix)] for suffix in self._suffixes]
 
     def flatten_parameters(self) -> None:
         """Does nothing: PyTorch programs call it so that cuDNN finds the weights in one piece, which we never need."""
 
-    def forward(self, input: Any, hx: Any = None, lengths: Any = None) -> tuple[Any, Any]:
-        """Run the layer; shapes as in the docstring of the class.
+    # ---- what runs -------------------------------------------------------------------------------------------------
 
-        Parameters
-        ----------
-        input : Tensor or PackedSequence (nn.utils.rnn)
-        hx : the initial state, ``h_0``, for an LSTM ``(h_0, c_0)``; None is zeros.
-        lengths : B integers (list, array or tensor) from 0 to T, in any order. Steps behind the end of a sequence are
-            neither read nor run through: outputs there are zeros, final states are those at the end of each sequence,
-            and the backward direction starts there. A sequence of length 0 returns its initial state.
+    @property
+    def _state_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        return CELLS[self.mode].states
 
-        Returns
-        -------
-        ``(output, h_n)``, for an LSTM ``(output, (h_n, c_n))``. The output of a PackedSequence is one too; final states are
-        in the order of the batch that was packed.
+    @property
+    def _state_sizes(self) -> tuple[int, ...]:  # type: ignore[override]
+        return (self.proj_size or self.hidden_size, self.hidden_size)[: len(self._state_names)]
 
-        Raises
-        ------
-        ValueError, RuntimeError, TypeError
-            If shape, dtype or type of input, states or lengths are not as described.
-        """
-        if isinstance(input, PackedSequence):
-            return self._forward_packed(input, hx, lengths)
-        self._check_input(input, (2, 3), "(batch, time, feature)" if self.batch_first else "(time, batch, feature)")
-        unbatched = input.array.ndim == 2
-        x = unsqueeze(input, 1) if unbatched else transpose(input, 0, 1) if self.batch_first else input
-        T, B, features = x.array.shape
-        if features != self.input_size:
-            self._fail_features(features, B, T, unbatched)
-        if T == 0 or B == 0:
-            self.fail(f"input of shape {tuple(input.array.shape)} is empty, expected at least one sequence of one step")
-        states = None if hx is None else self._states_of(hx, B, unbatched)
-        output, final = recurrent(
-            self.mode,
-            x,
-            states,
-            [self._parameters_of(suffix) for suffix in self._suffixes],
-            None if lengths is None else checked_lengths(self, lengths, B, T, "time steps"),
-            bidirectional=self.bidirectional,
-            dropout=self.dropout,
-            training=self.training,
-        )
-        output = squeeze(output, 1) if unbatched else transpose(output, 0, 1) if self.batch_first else output
-        final = tuple([squeeze(each, 1) for each in final]) if unbatched else final
-        return output, final if len(final) > 1 else final[0]
+    @property
+    def _gate_names(self) -> tuple[str, ...]:  # type: ignore[override]
+        return _GATES.get(self.mode, ())
 
-    def _forward_packed(self, packed: PackedSequence, hx: Any, lengths: Any) -> tuple[Any, Any]:
-        data, batch_sizes, order, inverse = packed
-        if lengths is not None:
-            self.fail("input is a PackedSequence, which knows its lengths; leave out lengths=", TypeError)
-        self._check_tensor("the data of the PackedSequence", data)
-        if data.array.ndim != 2 or data.array.shape[1] != self.input_size:
-            self.fail(
-                f"the data of the PackedSequence has shape {tuple(data.array.shape)}, expected (rows, input_size="
-                f"{self.input_size})",
-                RuntimeError,
-            )
-        sizes = batch_sizes.array
-        states = None if hx is None else self._states_of(hx, int(sizes[0]), False)
-        output, final = packed_recurrent(
-            self.mode,
-            data,
-            sizes,
-            states,
-            [self._parameters_of(suffix) for suffix in self._suffixes],
-            None if order is None else order.array,
-            None if inverse is None else inverse.array,
-            bidirectional=self.bidirectional,
-            dropout=self.dropout,
-            training=self.training,
-        )
-        return PackedSequence(output, batch_sizes, order, inverse), final if len(final) > 1 else final[0]
+    def _has_masks_of_sequences(self) -> bool:
+        return self.training and (self.input_dropout > 0 or self.recurrent_dropout > 0)
 
-    def step(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        """Read one time step of a stream: what calling the layer with a sequence of one step does, in microseconds.
+    def _has_plain_cells(self) -> bool:
+        """Whether, now, the cells are no more than weights and biases."""
+        masked = self.training and self.recurrent_dropout > 0
+        return not (self.proj_size or self.peephole or self.layer_norm or self.zoneout or masked)
 
-        Parameters
-        ----------
-        input : Tensor (B, I), x_t; (I,) without batch.
-        hx : the states so far, (L, B, H) or (L, H), for an LSTM ``(h, c)``; None is zeros.
+    def _stack(self, like: Any, steps: tuple[int, ...], B: int) -> Stack:
+        weights = [self._weights_of(suffix) for suffix in self._suffixes]
+        run_layer = None
+        if not self._has_plain_cells():
+            options = [self._options_of(suffix, like, steps, B) for suffix in self._suffixes]
+            run_layer = layers_with_options(self.mode, weights, options, self._directions)
+        dropout, input_dropout = (self.dropout, self.input_dropout) if self.training else (0.0, 0.0)
+        return stack_of_cells(self.mode, weights, self._directions, dropout, input_dropout, self.residual, run_layer)
 
-        Returns
-        -------
-        ``(output, h)``, for an LSTM ``(output, (h, c))``: the output of the last layer, (B, H) or (H,), and the new states, to
-        be given to the next call.
+    def _options_of(self, suffix: str, like: Any, steps: tuple[int, ...], B: int) -> Options:
+        """The options of one sweep, with masks drawn for this call."""
+        get = self._parameters.get
+        norms = [(get(f"{norm}_weight{suffix}"), get(f"{norm}_bias{suffix}")) for norm in ("norm_x", "norm_h", "norm_c")]
+        mask = None
+        if self.training and self.recurrent_dropout > 0:
+            mask = keep_mask(like, (B, self._state_sizes[0]), self.recurrent_dropout)
+        shares = self.zoneout if isinstance(self.zoneout, tuple) else (self.zoneout,) * len(self._state_sizes)
+        zoneouts = [self._zoneout(like, (*steps, size), share) for size, share in zip(self._state_sizes, shares)]
+        norm_x, norm_h, norm_c = [None if norm[0] is None else norm for norm in norms]
+        weight_hr, peephole = get(f"weight_hr{suffix}"), get(f"peephole{suffix}")
+        return Options(weight_hr, peephole, norm_x, norm_h, norm_c, mask, *zoneouts)
 
-        Raises
-        ------
-        ValueError, RuntimeError, TypeError
-            If shape, dtype or type of input or states are not as described; for a bidirectional layer, which cannot know the
-            end of a stream.
-        """
-        if self.bidirectional:
-            self.fail("step reads a stream forward, but this layer is bidirectional, which needs whole sequences; call it")
-        self._check_input(input, (1, 2), "(batch, feature)")
+    def _zoneout(self, like: Any, shape: tuple[int, ...], share: float) -> Any:
+        """A mask of what keeps its old state in training; else the share, which is what to expect."""
+        if not share:
+            return None
+        return keep_mask(like, shape, 1 - share, 1.0) if self.training else share
+
+    # ---- one step --------------------------------------------------------------------------------------------------
+
+    def _step(self, input: Any, hx: Any) -> tuple[Any, Any]:
+        drops = self.training and self.dropout > 0 and self.num_layers > 1
+        if input.array.ndim == 1 or drops or self.residual or not self._has_plain_cells():
+            return super()._step(input, hx)
         x = input.array
-        unbatched = x.ndim == 1
-        if x.shape[-1] != self.input_size:
-            self.fail(f"input has {x.shape[-1]} features, expected input_size={self.input_size}", RuntimeError)
-        if unbatched or (self.training and self.dropout > 0 and self.num_layers > 1):
-            x_t = unsqueeze(input, 0) if unbatched else unsqueeze(input, 1 if self.batch_first else 0)
-            output, state = self(x_t, hx)
-            return select(output, 1 if self.batch_first and not unbatched else 0, 0), state
         if hx is not None and not self._has_states(hx, (self.num_layers, x.shape[0], self.hidden_size), x.dtype):
             hx = self._states_of(hx, x.shape[0], False)  # raises, or brings them into shape
         states = hx if hx is None or isinstance(hx, tuple) else (hx,)
-        output, state = recurrent_step(self.mode, input, states, [self._parameters_of(suffix) for suffix in self._suffixes])
+        output, state = recurrent_step(self.mode, input, states, [self._weights_of(suffix) for suffix in self._suffixes])
         return output, state if len(state) > 1 else state[0]
 
     def _has_states(self, hx: Any, shape: tuple, dtype: Any) -> bool:
@@ -191,31 +174,44 @@ class RNNBase(RecurrentModule):
                 return False
         return True
 
-    def _fail_features(self, features: int, B: int, T: int, unbatched: bool) -> None:
-        message = f"input has {features} features, expected input_size={self.input_size}"
-        if self.input_size in (B, T):
-            message += "; the last dimension must be the features"
-        elif not (unbatched or self.batch_first):
-            message += "; is the tensor (batch, time, feature)? pass batch_first=True"
-        self.fail(message, RuntimeError)
-
-    def _states_of(self, hx: Any, B: int, unbatched: bool) -> tuple:
-        shape: tuple[int, ...] = (self.num_layers * self._directions, B, self.hidden_size)
-        layout = "states are (layers*directions, batch, hidden), never batch-first"
-        if unbatched:
-            shape, layout = (shape[0], shape[2]), "states of an unbatched input are (layers*directions, hidden)"
-        names = tuple([f"{name}_0" for name in CELLS[self.mode].states])
-        states = self._check_states(hx, shape, layout, names)
-        return tuple([unsqueeze(state, 1) for state in states]) if unbatched else states
-
     def extra_repr(self) -> str:
-        text = f"{self.input_size}, {self.hidden_size}"
-        for name, default in (
-            ("num_layers", 1), ("bias", True), ("batch_first", False), ("dropout", 0), ("bidirectional", False)
-        ):  # fmt: skip
-            if getattr(self, name) != default:
-                text += f", {name}={getattr(self, name)}"
-        return text
+        return f"{self.input_size}, {self.hidden_size}" + self._changed(
+            proj_size=0,
+            num_layers=1,
+            bias=True,
+            batch_first=False,
+            dropout=0,
+            bidirectional=False,
+            single_bias=False,
+            recurrent_dropout=0,
+            input_dropout=0,
+            zoneout=0,
+            layer_norm=False,
+            peephole=False,
+            forget_bias=0,
+            residual=False,
+        )
+
+
+def _checked_projection(proj_size: Any, hidden_size: int) -> int:
+    if isinstance(proj_size, bool) or not isinstance(proj_size, int):
+        raise TypeError(f"proj_size should be of type int, got: {type(proj_size).__name__}")
+    if proj_size < 0:
+        raise ValueError(f"proj_size should be a positive integer or zero to disable projections, got {proj_size}")
+    if proj_size >= hidden_size:
+        raise ValueError(f"proj_size has to be smaller than hidden_size={hidden_size}, got {proj_size}")
+    return proj_size
+
+
+def _checked_zoneout(zoneout: Any, states: tuple[str, ...]) -> float | tuple[float, float]:
+    """A probability, or of an LSTM one for h and one for c; 0 if both are."""
+    meaning = "the probability of a unit keeping its old state"
+    if not isinstance(zoneout, tuple):
+        return check_probability("zoneout", zoneout, meaning)
+    if len(states) != 2 or len(zoneout) != 2:
+        raise ValueError(f"zoneout should be a number, or of an LSTM a pair for h and c, got {zoneout!r}")
+    h, c = (check_probability("zoneout", each, meaning) for each in zoneout)
+    return (h, c) if h or c else 0.0
 
 
 _LAYER_SHAPES = """
@@ -234,6 +230,20 @@ _LAYER_SHAPES = """
         In training, the probability with which an output of any layer but the last is zeroed.
     bidirectional : bool
         Adds to every layer a second one (D=2) that reads the sequence from its end; their outputs lie side by side.
+    single_bias : bool
+        Leaves out b_hh alone, as in papers and in Keras.
+    recurrent_dropout : float
+        In training, the probability with which a unit of h_{t-1} is zeroed in the product with W_hh: one mask for all steps
+        of a sequence (Gal & Ghahramani 2016).
+    input_dropout : float
+        The same for the features of x_t, of every layer.
+    zoneout : float
+        The probability with which a unit keeps its state of the step before; in evaluation the expectation. An LSTM also
+        takes a pair, for h and for c (Krueger et al. 2017).
+    layer_norm : bool
+        Normalizes W_ih x and W_hh h, each over all gates, and the c of an LSTM on its way to the output (Ba et al. 2016).
+    residual : bool
+        Every layer but the first adds its input to its output.
 
     Shapes
     ------
@@ -243,6 +253,8 @@ _LAYER_SHAPES = """
     ----------
     weight_ih_l{k}, weight_hh_l{k}, bias_ih_l{k}, bias_hh_l{k}, and the same with _reverse
         (G*H, I or D*H), (G*H, H), (G*H,), (G*H,) with G gates one below the other; drawn uniform in +-1/sqrt(H).
+    norm_x_weight_l{k}, norm_x_bias_l{k}, norm_h_..., of an LSTM norm_c_..., likewise, with `layer_norm`
+        (G*H,), norm_c (H,); ones and zeros.
     """
 
 
@@ -268,10 +280,18 @@ class RNN(RNNBase):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        single_bias: bool = False,
+        recurrent_dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
+        residual: bool = False,
     ) -> None:
         super().__init__(
             mode_of(nonlinearity), input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            device, dtype,
+            device, dtype, single_bias=single_bias, recurrent_dropout=recurrent_dropout, input_dropout=input_dropout,
+            zoneout=zoneout, layer_norm=layer_norm, residual=residual,
         )  # fmt: skip
         self.nonlinearity = nonlinearity
 
@@ -286,7 +306,18 @@ class LSTM(RNNBase):
 
     Gates lie in the order i, f, g, o. ``output, (h_n, c_n) = lstm(input, (h_0, c_0)=None, lengths=None)``.
     Hochreiter & Schmidhuber 1997, "Long short-term memory"; with the forget gate of Gers et al. 2000, "Learning to
-    forget"."""
+    forget".
+
+    Only an LSTM has:
+
+    proj_size : int
+        P: h_t = W_hr (o * tanh(c_t)) has only P features, in the output and in W_hh too; ``weight_hr_l{k}`` is (P, H). h_0 and
+        h_n are (L*D, B, P). Sak et al. 2014, "Long short-term memory recurrent neural network architectures".
+    peephole : bool
+        The gates see c: p_i * c_{t-1} and p_f * c_{t-1} are added in i and f, p_o * c_t in o, before the sigmoid;
+        ``peephole_l{k}`` is (3, H). Gers & Schmidhuber 2000, "Recurrent nets that time and count".
+    forget_bias : float
+        Added to b_ih of the forget gate when it is drawn; 1 remembers more at first (Jozefowicz et al. 2015)."""
         + _LAYER_SHAPES
     )
 
@@ -299,11 +330,23 @@ class LSTM(RNNBase):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
+        proj_size: int = 0,
         device: Any = None,
         dtype: Any = None,
+        *,
+        single_bias: bool = False,
+        recurrent_dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        zoneout: float | tuple[float, float] = 0.0,
+        layer_norm: bool = False,
+        peephole: bool = False,
+        forget_bias: float = 0.0,
+        residual: bool = False,
     ) -> None:
         super().__init__(
-            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
+            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype,
+            proj_size=proj_size, single_bias=single_bias, recurrent_dropout=recurrent_dropout, input_dropout=input_dropout,
+            zoneout=zoneout, layer_norm=layer_norm, peephole=peephole, forget_bias=forget_bias, residual=residual,
         )  # fmt: skip
 
 
@@ -318,8 +361,13 @@ class GRU(RNNBase):
     Gates lie in the order r, z, n. As in PyTorch, z = 1 keeps the old state; much of the literature has it the other
     way round (negate the rows of z in weights and biases to convert).
     ``output, h_n = gru(input, h_0=None, lengths=None)``.
-    Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder for statistical machine translation",
-    with r applied after the product with W_hn, as cuDNN and PyTorch do."""
+    Cho et al. 2014, "Learning phrase representations using RNN encoder-decoder for statistical machine translation".
+
+    Only a GRU has:
+
+    reset_after : bool
+        True applies r after the product with W_hn, as above, as cuDNN and PyTorch do. False is the paper's
+        n = tanh(W_in x_t + b_in + W_hn (r * h_{t-1}) + b_hn)."""
         + _LAYER_SHAPES
     )
 
@@ -334,7 +382,22 @@ class GRU(RNNBase):
         bidirectional: bool = False,
         device: Any = None,
         dtype: Any = None,
+        *,
+        single_bias: bool = False,
+        recurrent_dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        zoneout: float = 0.0,
+        layer_norm: bool = False,
+        reset_after: bool = True,
+        residual: bool = False,
     ) -> None:
+        check_flag("reset_after", reset_after)
         super().__init__(
-            "GRU", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype
+            "GRU" if reset_after else "GRU_RESET_BEFORE", input_size, hidden_size, num_layers, bias, batch_first, dropout,
+            bidirectional, device, dtype, single_bias=single_bias, recurrent_dropout=recurrent_dropout,
+            input_dropout=input_dropout, zoneout=zoneout, layer_norm=layer_norm, residual=residual,
         )  # fmt: skip
+        self.reset_after = reset_after
+
+    def extra_repr(self) -> str:
+        return super().extra_repr() + self._changed(reset_after=True)

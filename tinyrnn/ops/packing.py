@@ -13,6 +13,8 @@ import numpy as np
 
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.casting import array
+from tinyrnn.ops.flipping import flip
+from tinyrnn.ops.shaping import reshape
 
 
 class Packing(NamedTuple):
@@ -71,3 +73,18 @@ def put_rows(input: Any, rows: np.ndarray | None, count: int) -> Any:
 
 def put_rows_backward(node, g, rows):
     return take_rows(g, rows)
+
+
+def reverse_in_time(input: Any, lengths: np.ndarray | None) -> Any:
+    """(T, ...) from its last step to its first; with `lengths` each sequence of (T, B, ...) from its own last one.
+
+    What lies behind the end of a sequence stays where it is.
+    """
+    x = array(input)
+    if lengths is None:
+        return flip(input, (0,))
+    T, B = x.shape[:2]
+    steps = np.arange(T)[:, None]
+    sources = np.where(steps < lengths, lengths - 1 - steps, steps)
+    rows = (sources * B + np.arange(B)).ravel()
+    return reshape(take_rows(reshape(input, (T * B, *x.shape[2:])), rows), x.shape)

@@ -1,13 +1,13 @@
-"""Recurrent layers: the stack of layers and directions, over dense and ragged batches.
+"""Stacks of recurrent layers, in one or both directions, over dense, ragged and packed batches.
 
-There are three rungs, which the tests hold equal: L2, one node per layer (recurrent_fused.py), on which everything runs; L1,
-one node per step, and L0, primitive ops (both in recurrent_stepped.py). Inputs are packed (packing.py): one code for dense
-batches, where every step has all B rows, and for ragged ones, where the batch shrinks as sequences end.
+There are three rungs of one layer, which the tests hold equal: L2, one node per layer (recurrent_fused.py), on which everything
+runs; L1, one node per step, and L0, primitive ops (both in recurrent_stepped.py). Inputs are packed (packing.py): one code for
+dense batches, where every step has all B rows, and for ragged ones, where the batch shrinks as sequences end.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -18,90 +18,131 @@ from tinyrnn.engine.modes import recording
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.dropout import dropout as drop
-from tinyrnn.ops.normalization import layer_norm
+from tinyrnn.ops.dropout import keep_mask
 from tinyrnn.ops.packing import Packing, packing_of, put_rows, take_rows
-from tinyrnn.ops.products import linear
 from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.recurrent_fused import Constants, any_source, fused_layer, sweeps_of_tensors
 from tinyrnn.ops.recurrent_stepped import stepped_layer
 from tinyrnn.ops.shaping import contiguous, reshape
-from tinyrnn.ops.slicing import cat, narrow, select, split
+from tinyrnn.ops.slicing import cat, select, split
 
 State = tuple[Any, ...]
 
 
-class Options(NamedTuple):
-    """What a sweep may have besides the weights of a plain cell; the equations are in kernels/sweeps.py.
+class Stack(NamedTuple):
+    """Layers above each other: what runs, whatever it runs over.
 
-    weight_hr : (P, H), the projection of an LSTM.
-    peephole : (3, H), of an LSTM.
-    norm_x : (weight, bias), (G*H,) each: layer normalization of W_ih x; b_ih is added after it.
-    norm_h : (weight, bias), (G*H,) each: layer normalization of W_hh h; b_hh is added after it.
-    norm_c : (weight, bias), (H,) each, of an LSTM: layer normalization of c on its way to the output.
-    recurrent_mask : (B, P), an array of factors on h in the product with W_hh.
-    zoneout_h, zoneout_c : the share of the old state that is kept: a number, or an array of zeros and ones, (T, B, P) and
-        (T, B, H).
+    run_layer : ``run_layer(number, x, initial, batch_sizes, packing, inside) -> (outputs, gates)``, as `fused_layer` takes
+        and returns them.
+    layers, directions : L and D.
+    sizes : the features of each state, first those of h, the output: P, and of an LSTM's c H. P is H without projection.
+    dropout : probability with which every output of a layer is dropped on its way to the next one.
+    input_dropout : probability with which a feature of a layer's input is dropped, at all steps of a sequence alike.
+    residual : whether every layer but the first adds its input to its output.
     """
 
-    weight_hr: Any = None
-    peephole: Any = None
-    norm_x: tuple[Any, Any] | None = None
-    norm_h: tuple[Any, Any] | None = None
-    norm_c: tuple[Any, Any] | None = None
-    recurrent_mask: Any = None
-    zoneout_h: Any = None
-    zoneout_c: Any = None
+    run_layer: Callable
+    layers: int
+    directions: int
+    sizes: tuple[int, ...]
+    dropout: float = 0.0
+    input_dropout: float = 0.0
+    residual: bool = False
 
 
 class Inside(NamedTuple):
     """What went on in one layer, zeros behind the end of a sequence.
 
-    output : (T, B, D*P).
-    cells : for each direction c after every step, (T, B, H); empty if the cell has none.
+    output : (T, B, D*P), or packed (N, D*P).
+    states : every further state after every step, (T, B, H) for each direction: c of an LSTM; of several states one after the
+        other. Empty if h is the only one.
     gates : for each direction the activated gates, (T, B, ...) as in kernels/sweeps.py `Saved`, None if the cell has none; they
         have no gradient.
     """
 
     output: Any
-    cells: list
+    states: list
     gates: list
 
 
-def recurrent(
+def stack_of_cells(
     mode: str,
-    input: Any,
-    state: State | None,
     weights: Sequence[tuple],
-    lengths: np.ndarray | None = None,
-    bidirectional: bool = False,
+    directions: int = 1,
     dropout: float = 0.0,
-    training: bool = False,
-    options: Sequence[Options] | None = None,
-    rung: str = "L2",
-) -> tuple[Any, State]:
-    """Run a stack of recurrent layers over a batch of sequences.
+    input_dropout: float = 0.0,
+    residual: bool = False,
+    run_layer: Callable | None = None,
+) -> Stack:
+    """The stack of the cell `mode`.
 
     Parameters
     ----------
     mode : ``"RNN_TANH"``, ``"RNN_RELU"``, ``"LSTM"``, ``"GRU"`` or ``"GRU_RESET_BEFORE"``.
+    weights : for each of the L*D sweeps, layer by layer and in each forward first, (weight_ih (G*H, I), weight_hh (G*H, P),
+        bias_ih (G*H), bias_hh (G*H)); the biases may be None.
+    dropout, input_dropout, residual : see Stack.
+    run_layer : what runs a layer with more than weights (recurrent_options.py), or on a rung below L2; None for plain cells.
+    """
+    rows, P = array(weights[0][1]).shape
+    sizes = (P, rows // CELLS[mode].gates)[: len(CELLS[mode].states)]
+    if run_layer is None:
+        run_layer = _plain_layers(mode, weights, directions)
+    return Stack(run_layer, len(weights) // directions, directions, sizes, dropout, input_dropout, residual)
+
+
+def run_stack(
+    stack: Stack, input: Any, state: State | None, lengths: np.ndarray | None = None, inside: bool = False
+) -> tuple[Any, State, list[Inside]]:
+    """Run a stack of recurrent layers over a batch of sequences.
+
+    Parameters
+    ----------
     input : (T, B, I).
-    state : the initial states, each (L*D, B, P) or, c of an LSTM, (L*D, B, H), layer by layer and in each forward first:
-        ``(h,)`` or ``(h, c)``; None is zeros. P is H where there is no projection.
-    weights : for each of the L*D sweeps (weight_ih (G*H, I), weight_hh (G*H, P), bias_ih (G*H), bias_hh (G*H)); the
-        biases may be None.
+    state : the initial states, each (L*D, B, size), layer by layer and in each forward first: ``(h,)`` or, of an LSTM,
+        ``(h, c)``; None is zeros.
     lengths : B integers from 0 to T in any order, None for all T. What lies behind the end of a sequence is not looked
         at.
-    dropout : probability with which, if `training`, every output of a layer is dropped on its way to the next one.
-    options : for each of the L*D sweeps what it has besides weights; None for plain cells.
-    rung : "L2", one node per layer; "L1", one per step; "L0", primitive ops: for tests.
+    inside : whether to keep what went on in each layer.
 
     Returns
     -------
     output : (T, B, D*P), h of the last layer, zeros behind the end of a sequence.
     state : the final states like `state`, each sequence's at its own end; for the backward direction at its start.
+    inside : an Inside for every layer; none if not asked for.
     """
-    output, finals, _ = run_layers(mode, input, state, weights, lengths, bidirectional, dropout, training, options, rung)
-    return output, finals
+    T, B, features = array(input).shape
+    packing = _DENSE if lengths is None else packing_of(lengths, T, B)
+    if packing.rows is None:
+        x, batch_sizes = contiguous(input), _dense_batch_sizes(T, B)
+    else:
+        x, batch_sizes = take_rows(reshape(input, (T * B, features)), packing.rows), np.array(packing.batch_sizes, np.int64)
+    output, finals, seen = _run_layers(stack, x, batch_sizes, B, state, packing, inside)
+    seen = [Inside(*[_padded(each, packing.rows, T, B) for each in layer]) for layer in seen]
+    return _padded(output, packing.rows, T, B), finals, seen
+
+
+def run_packed_stack(
+    stack: Stack,
+    data: Any,
+    batch_sizes: np.ndarray,
+    state: State | None,
+    order: np.ndarray | None = None,
+    inverse: np.ndarray | None = None,
+    inside: bool = False,
+) -> tuple[Any, State, list[Inside]]:
+    """`run_stack` over a batch that is packed already; its results are packed likewise.
+
+    Parameters
+    ----------
+    data : (N, I), the valid steps, step by step, longest sequence first.
+    batch_sizes : (T,) int64, falling: how many sequences reach each step.
+    state : as for `run_stack`, in the order of the batch, in which the final states come too.
+    order, inverse : which sequences of the batch the rows of a step belong to, and what undoes it; None if they lie as in the
+        batch.
+    """
+    packing = Packing([], order, inverse)
+    return _run_layers(stack, contiguous(data), batch_sizes, int(batch_sizes[0]), state, packing, inside)
 
 
 def recurrent_step(mode: str, input: Any, state: State | None, weights: Sequence[tuple]) -> tuple[Any, State]:
@@ -110,7 +151,7 @@ def recurrent_step(mode: str, input: Any, state: State | None, weights: Sequence
     Parameters
     ----------
     input : (B, I).
-    mode, state, weights : as for `recurrent`.
+    mode, state, weights : as for `stack_of_cells` and `run_stack`.
 
     Returns
     -------
@@ -118,7 +159,7 @@ def recurrent_step(mode: str, input: Any, state: State | None, weights: Sequence
     """
     x = array(input)
     if recording() and any_source((input, *(state or ()), *[w for own in weights for w in own])):
-        output, state = recurrent(mode, reshape(input, (1, *x.shape)), state, weights)
+        output, state, _ = run_stack(stack_of_cells(mode, weights), reshape(input, (1, *x.shape)), state)
         return select(output, 0, 0), state
     if state is None:
         h_0 = _zeros(x, (len(weights), x.shape[0], array(weights[0][1]).shape[1]))
@@ -130,100 +171,28 @@ def recurrent_step(mode: str, input: Any, state: State | None, weights: Sequence
     return wrap(output), tuple([wrap(each) for each in new])
 
 
-def run_layers(
-    mode: str,
-    input: Any,
-    state: State | None,
-    weights: Sequence[tuple],
-    lengths: np.ndarray | None = None,
-    bidirectional: bool = False,
-    dropout: float = 0.0,
-    training: bool = False,
-    options: Sequence[Options] | None = None,
-    rung: str = "L2",
-    inside: bool = False,
-) -> tuple[Any, State, list[Inside]]:
-    """`recurrent`, and if `inside` what went on in each layer; the gates only on rung L2."""
-    T, B, features = array(input).shape
-    packing = _DENSE if lengths is None else packing_of(lengths, T, B)
-    if packing.rows is None:
-        x, batch_sizes = contiguous(input), _dense_batch_sizes(T, B)
-    else:
-        x, batch_sizes = take_rows(reshape(input, (T * B, features)), packing.rows), np.array(packing.batch_sizes, np.int64)
-    stack = _Stack(mode, weights, 2 if bidirectional else 1, dropout if training else 0.0, options, rung, inside)
-    output, finals, seen = _run_stack(stack, x, batch_sizes, B, state, packing)
-    seen = [Inside(*[_padded(each, packing.rows, T, B) for each in layer]) for layer in seen]
-    return _padded(output, packing.rows, T, B), finals, seen
+# ---- layers one after the other --------------------------------------------------------------------------------------
 
 
-def packed_recurrent(
-    mode: str,
-    data: Any,
-    batch_sizes: np.ndarray,
-    state: State | None,
-    weights: Sequence[tuple],
-    order: np.ndarray | None = None,
-    inverse: np.ndarray | None = None,
-    bidirectional: bool = False,
-    dropout: float = 0.0,
-    training: bool = False,
-) -> tuple[Any, State]:
-    """`recurrent` over a batch that is packed already.
-
-    Parameters
-    ----------
-    data : (N, I), the valid steps, step by step, longest sequence first.
-    batch_sizes : (T,) int64, falling: how many sequences reach each step.
-    state : as for `recurrent`, in the order of the batch.
-    order, inverse : which sequences of the batch the rows of a step belong to, and what undoes it; None if they lie as in the
-        batch.
-
-    Returns
-    -------
-    output : (N, D*P), packed likewise. state : the final states, in the order of the batch.
-    """
-    stack = _Stack(mode, weights, 2 if bidirectional else 1, dropout if training else 0.0, None, "L2", False)
-    packing = Packing([], order, inverse)
-    output, finals, _ = _run_stack(stack, contiguous(data), batch_sizes, int(batch_sizes[0]), state, packing)
-    return output, finals
-
-
-class _Stack(NamedTuple):
-    """Layers above each other: what runs, whatever it runs over."""
-
-    mode: str
-    weights: Sequence[tuple]
-    directions: int
-    dropout: float
-    options: Sequence[Options] | None
-    rung: str
-    inside: bool
-
-
-def _run_stack(
-    stack: _Stack, x: Any, batch_sizes: np.ndarray, B: int, state: State | None, packing: Packing
+def _run_layers(
+    stack: Stack, x: Any, batch_sizes: np.ndarray, B: int, state: State | None, packing: Packing, inside: bool
 ) -> tuple[Any, State, list[Inside]]:
     """Output and `Inside` as they come, packed or (T, B, ...); the final states in the order of the batch."""
-    mode, weights, D, dropout, options, rung, inside = stack
-    states = _initial_states(mode, array(x), B, state, weights, D, packing.order)
     finals, seen = [], []
-    for number, initial in enumerate(states):
-        if number > 0:
-            x = drop(x, dropout, True)
-        these = slice(number * D, (number + 1) * D)
-        extras = None if options is None else options[these]
-        layer = _plain_layer if extras is None else _layer_with_options
-        outputs, gates = layer(rung, mode, x, initial, batch_sizes, weights[these], extras, packing, inside)
-        x = outputs[0]
+    for number, initial in enumerate(_initial_states(stack, array(x), B, state, packing.order)):
+        if number > 0 and stack.dropout > 0:
+            x = drop(x, stack.dropout, True)
+        given = x if stack.input_dropout == 0 else _drop_features(x, stack.input_dropout, batch_sizes, B)
+        outputs, gates = stack.run_layer(number, given, initial, batch_sizes, packing, inside)
+        x = outputs[0] + x if stack.residual and number > 0 else outputs[0]
         finals.append(outputs[1 : 1 + len(initial)])
         if inside:
-            seen.append(Inside(x, outputs[1 + len(initial) :], gates))
+            seen.append(Inside(outputs[0], outputs[1 + len(initial) :], gates))
     joined = finals[0] if len(finals) == 1 else [cat(list(each), 0) for each in zip(*finals)]
     return x, tuple([_permuted(each, packing.inverse) for each in joined]), seen
 
 
 _DENSE = Packing([])  # as far as it is looked at
-_PLAIN = {1: (Constants(),), 2: (Constants(), Constants(reverse=True))}
 
 
 @lru_cache(maxsize=256)
@@ -233,23 +202,28 @@ def _dense_batch_sizes(T: int, B: int) -> np.ndarray:
     return sizes
 
 
-def _initial_states(
-    mode: str, x: Any, B: int, state: State | None, weights: Sequence[tuple], D: int, order: Any
-) -> list[State]:
+def _initial_states(stack: Stack, x: Any, B: int, state: State | None, order: Any) -> list[State]:
     """The initial states of every layer, each (D, B, ...), in the order of the packing."""
     if state is None:
-        rows, P = array(weights[0][1]).shape
-        H = rows // CELLS[mode].gates
-        h_0 = _zeros(x, (D, B, P))
-        initial = (h_0,) if len(CELLS[mode].states) == 1 else (h_0, h_0 if H == P else _zeros(x, (D, B, H)))
-        return [initial] * (len(weights) // D)
+        zeros = {size: _zeros(x, (stack.directions, B, size)) for size in stack.sizes}
+        return [tuple([zeros[size] for size in stack.sizes])] * stack.layers
     state = tuple([_permuted(each, order) for each in state])
-    return [state] if len(weights) == D else list(zip(*[split(each, D, 0) for each in state]))
+    return [state] if stack.layers == 1 else list(zip(*[split(each, stack.directions, 0) for each in state]))
 
 
 def _zeros(like: Any, shape: tuple) -> Any:
     """Zeros of the array type of `like`; `np.zeros` takes a tenth of the time."""
     return np.zeros(shape, like.dtype) if type(like) is np.ndarray else np.zeros_like(like, shape=shape)
+
+
+def _drop_features(x: Any, p: float, batch_sizes: np.ndarray, B: int) -> Any:
+    """`x` times one mask (B, features) for all steps (Gal and Ghahramani 2016)."""
+    values = array(x)
+    mask = keep_mask(values, (B, values.shape[-1]), p)
+    if values.ndim == 2:
+        starts = np.cumsum(batch_sizes) - batch_sizes
+        mask = mask[np.arange(values.shape[0]) - np.repeat(starts, batch_sizes)]
+    return x * mask
 
 
 def _permuted(state: Any, order: np.ndarray | None) -> Any:
@@ -272,61 +246,31 @@ def _padded(x: Any, rows: np.ndarray | None, T: int, B: int) -> Any:
 
 # ---- one layer -----------------------------------------------------------------------------------------------------
 
-
-def _plain_layer(rung, mode, x, states, batch_sizes, weights, options, packing, inside):
-    """Outputs and gates of a layer of plain cells, as `fused_layer` returns them."""
-    flat = weights[0] if len(weights) == 1 else (*weights[0], *weights[1])
-    return _run(rung, mode, x, states, batch_sizes, flat, _PLAIN[len(weights)], inside)
+_PLAIN = {1: (Constants(),), 2: (Constants(), Constants(reverse=True))}
 
 
-def _layer_with_options(rung, mode, x, states, batch_sizes, weights, options, packing, inside):
-    constants = [_constants(each, d == 1, packing) for d, each in enumerate(options)]
-    if options[0].norm_x is None:
-        flat = sum([_flat(*each) for each in zip(weights, options)], ())
-        return _run(rung, mode, x, states, batch_sizes, flat, constants, inside)
-    runs = []  # every direction has a projected input of its own
-    for d, (own, extras) in enumerate(zip(weights, options)):
-        flat = _flat((None, own[1], None, own[3]), extras)
-        initial = tuple([narrow(each, 0, d, 1) for each in states])
-        runs.append(_run(rung, mode, _projected(x, own, extras), initial, batch_sizes, flat, constants[d : d + 1], inside))
-    if len(runs) == 1:
-        return runs[0]
-    output, *others = zip(*[outputs for outputs, _ in runs])
-    finals, cells = others[: len(states)], others[len(states) :]
-    joined = [cat(list(each), 0) for each in finals]
-    return (cat(list(output), -1), *joined, *[c for each in cells for c in each]), [g for _, gates in runs for g in gates]
+def _plain_layers(mode: str, weights: Sequence[tuple], D: int) -> Callable:
+    """What runs the layers of plain cells."""
+
+    def run_layer(number, x, initial, batch_sizes, packing, inside):
+        own = weights[number * D : (number + 1) * D]
+        flat = own[0] if D == 1 else (*own[0], *own[1])
+        return run_layer_on("L2", mode, x, initial, batch_sizes, flat, _PLAIN[D], inside)
+
+    return run_layer
 
 
-def _projected(x: Any, weights: tuple, options: Options) -> Any:
-    """``norm_x(W_ih x) + b_ih``."""
-    weight, bias = options.norm_x  # type: ignore[misc]
-    if weights[2] is not None:
-        bias = bias + weights[2]
-    return layer_norm(linear(x, weights[0]), array(weight).shape, weight, bias)
-
-
-def _flat(weights: tuple, options: Options) -> tuple:
-    """The weights of a sweep in a row, as `fused_layer` wants them."""
-    norms = (*(options.norm_h or (None, None)), *(options.norm_c or (None, None)))
-    return (*weights, options.weight_hr, options.peephole, *norms)
-
-
-def _constants(options: Options, reverse: bool, packing: Packing) -> Constants:
-    """The masks in the order of the packing."""
-    mask = options.recurrent_mask
-    if mask is not None and packing.order is not None:
-        mask = mask[packing.order]
-    return Constants(reverse, mask, *[_packed_mask(each, packing.rows) for each in (options.zoneout_h, options.zoneout_c)])
-
-
-def _packed_mask(zoneout: Any, rows: np.ndarray | None) -> Any:
-    if not hasattr(zoneout, "shape"):
-        return zoneout
-    flat = zoneout.reshape(-1, zoneout.shape[-1])
-    return flat if rows is None else flat[rows]
-
-
-def _run(rung, mode, x, states, batch_sizes, weights, constants, inside):
+def run_layer_on(
+    rung: str,
+    mode: str,
+    x: Any,
+    states: State,
+    batch_sizes: np.ndarray,
+    weights: tuple,
+    constants: Sequence[Constants],
+    inside: bool,
+) -> tuple[tuple, list]:
+    """One layer on a rung; parameters and results as of `fused_layer`. There are gates on rung L2 only."""
     with_cells = inside and len(states) > 1
     if rung == "L2":
         with_gates = inside and CELLS[mode].gates > 1

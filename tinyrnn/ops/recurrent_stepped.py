@@ -6,7 +6,7 @@ through the fused sweep runs on L1, and the tests hold all rungs equal.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,7 +15,7 @@ from tinyrnn.kernels.sweeps import Sweep
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.recurrent_cells import CELLS, Cell
-from tinyrnn.ops.slicing import cat, narrow, split, stack
+from tinyrnn.ops.slicing import cat, narrow, select, split, stack
 
 State = tuple[Any, ...]
 
@@ -38,23 +38,59 @@ def stepped_layer(
     output (N, D*P), then each final state (D, B, ...), then if `with_cells` the D cell states (N, H).
     """
     sizes = batch_sizes.tolist()
-    outputs, finals, cells = zip(*[_sweep(CELLS[mode], x, sizes, sweep, composed) for sweep in sweeps])
-    states = tuple([stack(list(each), 0) for each in zip(*finals)])
-    return cat(list(outputs), 1), *states, *(cells if with_cells else ())
+    return _joined([_sweep(CELLS[mode], x, sizes, sweep, composed) for sweep in sweeps], with_cells)
 
 
-def _sweep(cell: Cell, x: Any, batch_sizes: list[int], sweep: Sweep, composed: bool) -> tuple[Any, State, Any]:
-    """Outputs (N, P), final states, and the cell states (N, H) of an LSTM, else None."""
+def stepped_cells(
+    cells: Sequence[Callable], x: Any, batch_sizes: np.ndarray, states: State, with_states: bool
+) -> tuple[Any, ...]:
+    """One layer of cells of any kind: the first reads forward, a second one backward.
+
+    Parameters
+    ----------
+    cells : ``cell(x_t (n, I), states) -> new states``, tuples of tensors (n, size), the first of which is the output.
+    x, batch_sizes : as for `stepped_layer`.
+    states : each (D, B, size).
+    with_states : return also what every state but the first was after every step.
+
+    Returns
+    -------
+    As `stepped_layer`: with D tensors (N, size) for every further state, one state after the other.
+    """
+    sizes = batch_sizes.tolist()
+    runs = []
+    for d, cell in enumerate(cells):
+        initial = tuple([select(each, 0, d) for each in states])
+        runs.append(_run_over_time(cell, split(x, sizes, 0) if sizes else [], sizes, initial, reverse=d == 1))
+    return _joined(runs, with_states)
+
+
+def _joined(runs: Sequence[tuple[list, State]], with_states: bool) -> tuple[Any, ...]:
+    """The directions' states at all steps and at the end, as `stepped_layer` returns them."""
+    states, finals = zip(*runs)
+    outputs, *others = zip(*states)
+    ends = [stack(list(each), 0) for each in zip(*finals)]
+    return cat(list(outputs), 1), *ends, *([each for state in others for each in state] if with_states else ())
+
+
+def _sweep(cell: Cell, x: Any, batch_sizes: list[int], sweep: Sweep, composed: bool) -> tuple[list, State]:
     state = tuple([each for each in (sweep.h_0, sweep.c_0) if each is not None])
-    if not batch_sizes:
-        empty = [narrow(each, 0, 0, 0) for each in state]
-        return empty[0], state, empty[1] if len(empty) > 1 else None
     gates_x = x if sweep.weight_ih is None else linear(x, sweep.weight_ih, sweep.bias_ih)
-    inputs = list(zip(split(gates_x, batch_sizes, 0), _rows_of(batch_sizes)))
-    run = _backward_in_time if sweep.reverse else _forward_in_time
-    states, final = run(lambda given, before: _step(cell, given, before, sweep, composed), inputs, batch_sizes, state)
-    joined = [cat(list(each), 0) for each in zip(*states)]
-    return joined[0], final, joined[1] if len(joined) > 1 else None
+    inputs = list(zip(split(gates_x, batch_sizes, 0), _rows_of(batch_sizes))) if batch_sizes else []
+
+    def step(given, before):
+        return _step(cell, given, before, sweep, composed)
+
+    return _run_over_time(step, inputs, batch_sizes, state, sweep.reverse)
+
+
+def _run_over_time(step: Callable, inputs: list, batch_sizes: list[int], state: State, reverse: bool) -> tuple[list, State]:
+    """Every state at all steps, packed (N, size), and the final states."""
+    if not batch_sizes:
+        return [narrow(each, 0, 0, 0) for each in state], state
+    run = _backward_in_time if reverse else _forward_in_time
+    states, final = run(step, inputs, batch_sizes, state)
+    return [cat(list(each), 0) for each in zip(*states)], final
 
 
 def _rows_of(batch_sizes: list[int]) -> list[slice]:

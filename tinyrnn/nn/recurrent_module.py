@@ -1,0 +1,129 @@
+"""What recurrent layers and cells share: their sizes, their weights, and checks of what they are called with."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+from typing import Any
+
+from tinyrnn._tensor import Tensor
+from tinyrnn.creation import empty
+from tinyrnn.nn import init
+from tinyrnn.nn.module import Module
+from tinyrnn.nn.parameter import Parameter
+from tinyrnn.ops.recurrent_cells import CELLS
+
+NONLINEARITIES = ("tanh", "relu")
+
+
+class RecurrentModule(Module):
+    """A module that reads features step by step and carries states of `hidden_size` on."""
+
+    def __init__(self, input_size: int, hidden_size: int) -> None:
+        super().__init__()
+        check_count("input_size", input_size)
+        check_count("hidden_size", hidden_size)
+        self.input_size = input_size
+        self.hidden_size = hidden_size
+
+    def _check_tensor(self, name: str, value: Any) -> None:
+        if not isinstance(value, Tensor):
+            kind = type(value).__name__
+            self.fail(f"{name} is a {kind}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError)
+        weight = next(self.parameters(), None)
+        if weight is not None and value.array.dtype != weight.array.dtype:
+            dtype = weight.dtype
+            other_way = f" or the model with model.to({value.dtype})" if value.is_floating_point() else ""
+            self.fail(
+                f"{name} is {value.dtype}, expected {dtype} like the weights; convert it with {name}.to({dtype}){other_way}"
+            )
+
+    def _check_input(self, input: Any, ranks: tuple[int, int], layout: str) -> None:
+        self._check_tensor("input", input)
+        if input.array.ndim not in ranks:
+            self.fail(
+                f"input has {input.array.ndim} dimensions (shape {tuple(input.array.shape)}), expected {ranks[1]}, "
+                f"{layout}, or {ranks[0]} without batch"
+            )
+
+    def _check_states(self, hx: Any, shapes: Sequence[tuple], layout: str, names: tuple[str, ...]) -> tuple:
+        """The states as a tuple of tensors, each of its shape."""
+        if len(names) == 1:
+            states = (hx,)
+        elif isinstance(hx, (tuple, list)) and len(hx) == len(names):
+            states = tuple(hx)
+        else:
+            got = f"{len(hx)} values" if isinstance(hx, (tuple, list)) else f"one {type(hx).__name__}"
+            wanted = "the pair" if len(names) == 2 else f"the {len(names)} states"
+            self.fail(f"the initial state is {got}, expected {wanted} ({', '.join(names)})", TypeError)
+        for name, state, shape in zip(names, states, shapes):
+            self._check_tensor(name, state)
+            if state.array.shape != shape:
+                self.fail(f"{name} has shape {tuple(state.array.shape)}, expected {shape}: {layout}", RuntimeError)
+        return states
+
+
+class WeightedModule(RecurrentModule):
+    """A recurrent module of one of the library's cells, which are weights and biases for G gates one below the other.
+
+    mode : a name in `CELLS` (ops/recurrent_cells.py).
+    """
+
+    def __init__(self, mode: str, input_size: int, hidden_size: int, bias: bool) -> None:
+        super().__init__(input_size, hidden_size)
+        check_flag("bias", bias)
+        self.mode = mode
+        self.bias = bias
+
+    def _add_weights(self, suffix: str, features: int, state_size: int, biases: int, device: Any, dtype: Any) -> None:
+        """The parameters of one sweep; `biases` says how many there are, b_ih first."""
+        rows = CELLS[self.mode].gates * self.hidden_size
+        shapes = [(rows, features), (rows, state_size), *[(rows,)] * biases]
+        for name, shape in zip(_names_of(suffix), shapes):
+            self.register_parameter(name, Parameter(empty(shape, device=device, dtype=dtype)))
+
+    def _weights_of(self, suffix: str) -> tuple:
+        """weight_ih, weight_hh, bias_ih, bias_hh of one sweep; the biases may be None."""
+        names = _names_of(suffix)
+        get = self._parameters.get
+        return get(names[0]), get(names[1]), get(names[2]), get(names[3])
+
+    def reset_parameters(self) -> None:
+        """Draw all weights and biases anew, uniform in +-1/sqrt(H)."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for parameter in self.parameters():
+            init.uniform_(parameter, -bound, bound)
+
+
+@cache
+def _names_of(suffix: str) -> tuple[str, ...]:
+    return tuple([name + suffix for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")])
+
+
+def mode_of(nonlinearity: str) -> str:
+    """The name of an RNN's cell in CELLS."""
+    if nonlinearity not in NONLINEARITIES:
+        raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
+    return f"RNN_{nonlinearity.upper()}"
+
+
+def check_count(name: str, value: Any) -> None:
+    """TypeError or ValueError unless `value` is a positive integer."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
+    if value <= 0:
+        raise ValueError(f"{name} must be greater than zero")
+
+
+def check_flag(name: str, value: Any) -> None:
+    """TypeError unless `value` is True or False."""
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} should be of type bool, got: {type(value).__name__}")
+
+
+def check_probability(name: str, value: Any, meaning: str) -> float:
+    """`value` as a float; ValueError unless it is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        raise ValueError(f"{name} should be a number in range [0, 1], {meaning}, got {value!r}")
+    return float(value)
