@@ -17,7 +17,16 @@ CASES = cases_of([])
 # One of every kind of work, at sizes that take no time.
 SMALL = [
     case
-    for text in ("recurrent B1 H64", "packed B8", "bidirectional B1 H64", "gemm 64x64x64", "gemm 8x100", "denormals", "call")
+    for text in (
+        "recurrent B1 H64",
+        "packed B8",
+        "bidirectional B1 H64",
+        "gemm 64x64x64",
+        "gemm 8x100",
+        "denormals",
+        "call",
+        "double RNN B1",
+    )
     for case in cases_of([], text)
 ] + [case for case in cases_of(["long"]) if case.sizes.T == 100]
 

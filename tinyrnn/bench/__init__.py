@@ -18,6 +18,8 @@ SUITES: Final[dict[str, str]] = {
     "step": "one step of a stream: B=1, T=1",
     "long": "time per step for T = 100, 1,000 and 10,000",
     "denormals": "gradients that vanish into denormals beside the same gradients at their usual size",
+    "options": "each option of the recurrent layers beside the layer without it",
+    "double": "double backward: a gradient penalty on the input of a layer",
     "memory": "peak memory of one training step",
     "import": "time of the import and size on disk",
     "ops": "single operations, losses, clipping and optimizer steps at typical sizes",

@@ -10,7 +10,9 @@ from typing import Final, Literal
 from tinyrnn.bench.peers import ONNX_RUNTIME, TORCH
 from tinyrnn.bench.results import Row
 from tinyrnn.bench.suites.denormals import USUAL
+from tinyrnn.bench.suites.double import STEPPED
 from tinyrnn.bench.suites.long import SHORT
+from tinyrnn.bench.suites.options import NAMES, PLAIN
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,9 @@ class Target:
 
 _LARGE: Final = ("B64 T50 I512 H512", "B128 T35 I650 H650")
 
+# the time without an option as a share of that with it
+_ALLOWED: Final = {"layer_norm": 1 / 2, "proj_size": 1 / 2}
+
 TARGETS: Final = (
     Target("recurrent", "LSTM", "forward", least=0.97, mean=1.4),
     Target("recurrent", "LSTM", "training", least=1.0, mean=1.3),
@@ -87,6 +92,8 @@ TARGETS: Final = (
     Target("step", "LSTM", "step", shapes=("I128 H256",), peer=ONNX_RUNTIME, least=2.0),
     Target("long", peer=SHORT, least=0.9),
     Target("denormals", peer=USUAL, least=0.95),
+    *[Target("options", name, peer=PLAIN, least=_ALLOWED.get(name, 1 / 1.5)) for name in NAMES],
+    Target("double", peer=STEPPED, least=1 / 3),
     Target("memory", least=1.0),
     Target("import", work="time", figure="ours", least=0.05),
     Target("import", work="size", figure="ours", least=5e6),

@@ -16,6 +16,8 @@ _MODULES: Final = {
     "step": "step",
     "long": "long",
     "denormals": "denormals",
+    "options": "options",
+    "double": "double",
     "memory": "memory",
     "import": "startup",
     "ops": "ops",
