@@ -10,23 +10,25 @@ from hypothesis import strategies as st
 from tinyrnn import dtypes
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.creation import tensor
-from tinyrnn.nn.attention import AdditiveAttention, DotAttention, GeneralAttention
+from tinyrnn.nn.attention import AdditiveAttention, DotAttention, GeneralAttention, ScaledDotAttention
 
 F64 = dtypes.float64
-KINDS = ["dot", "general", "additive"]
+KINDS = ["dot", "scaled dot", "general", "additive"]
 Dq, Dk = 4, 3
 
 
 def make(kind, query_size=Dq, key_size=Dk):
     if kind == "dot":
         return DotAttention()
+    if kind == "scaled dot":
+        return ScaledDotAttention()
     if kind == "general":
         return GeneralAttention(query_size, key_size, dtype=F64)
     return AdditiveAttention(query_size, key_size, 6, dtype=F64)
 
 
 def key_size(kind):
-    return Dq if kind == "dot" else Dk
+    return Dq if "dot" in kind else Dk
 
 
 def draw(*shape, seed=0):
@@ -47,8 +49,8 @@ def by_hand(kind, layer, query, keys, values, keep):
         if not kept.size:
             continue
         q, k = query[b, t], keys[b, kept]
-        if kind == "dot":
-            scores = [q @ each for each in k]
+        if "dot" in kind:
+            scores = [q @ each / (Dq**0.5 if kind == "scaled dot" else 1) for each in k]
         elif kind == "general":
             scores = [q @ parameters["key_projection.weight"] @ each for each in k]
         else:

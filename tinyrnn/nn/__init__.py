@@ -17,7 +17,8 @@ from tinyrnn.nn.activation import (
     Softplus,
     Tanh,
 )
-from tinyrnn.nn.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention
+from tinyrnn.nn.aligned_attention import CoverageAttention, CoverageLoss, LocationAwareAttention
+from tinyrnn.nn.attention import AdditiveAttention, Attention, DotAttention, GeneralAttention, ScaledDotAttention
 from tinyrnn.nn.bidirectional import Bidirectional
 from tinyrnn.nn.container import ModuleDict, ModuleList, ParameterDict, ParameterList, Sequential
 from tinyrnn.nn.custom import CustomCell, CustomRNN
@@ -48,6 +49,8 @@ __all__ = [
     "BCELoss",
     "BCEWithLogitsLoss",
     "CrossEntropyLoss",
+    "CoverageAttention",
+    "CoverageLoss",
     "CustomCell",
     "CustomRNN",
     "DotAttention",
@@ -66,6 +69,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocationAwareAttention",
     "LogSigmoid",
     "LogSoftmax",
     "LSTM",
@@ -81,6 +85,7 @@ __all__ = [
     "ReLU",
     "RNN",
     "RNNCell",
+    "ScaledDotAttention",
     "Sequential",
     "Sigmoid",
     "SiLU",

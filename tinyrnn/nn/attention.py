@@ -1,4 +1,4 @@
-"""Attention layers: dot, general and additive, over a padded source."""
+"""Attention layers: dot, scaled dot, general and additive, over a padded source."""
 
 from __future__ import annotations
 
@@ -81,6 +81,13 @@ class Attention(Module):
 
     def attend(self, query: Any, source: PreparedKeys) -> tuple[Any, Any]:
         """Context and weights of `query` over a prepared source."""
+        context, weights = attend(self.score(self._queries(query, source), source.keys), source.values, source.mask)
+        if query.array.ndim == 3:
+            return context, weights
+        return squeeze(context, 1), squeeze(weights, 1)
+
+    def _queries(self, query: Any, source: PreparedKeys) -> Any:
+        """`query` as (B, Tq, Dq), after it was checked."""
         self._check("query", query, (2, 3), "(batch, feature) or (batch, time, feature)")
         shape = query.array.shape
         if self.query_size is not None and shape[-1] != self.query_size:
@@ -91,11 +98,7 @@ class Attention(Module):
         steps = 1 if query.array.ndim == 2 else shape[1]
         if source.mask is not None and source.mask.ndim == 3 and source.mask.shape[1] != steps:
             self.fail(f"mask of shape {tuple(source.mask.shape)} is for {source.mask.shape[1]} queries, got {steps}")
-        queries = query if query.array.ndim == 3 else unsqueeze(query, 1)
-        context, weights = attend(self.score(queries, source.keys), source.values, source.mask)
-        if query.array.ndim == 3:
-            return context, weights
-        return squeeze(context, 1), squeeze(weights, 1)
+        return query if query.array.ndim == 3 else unsqueeze(query, 1)
 
     def project_keys(self, keys: Any) -> Any:
         """What `score` is given for the keys; they themselves unless the layer has a weight for them."""
@@ -148,6 +151,13 @@ class DotAttention(Attention):
         return dot_scores(query, keys)
 
 
+class ScaledDotAttention(DotAttention):
+    """score(q, k) = q . k / sqrt(D). Vaswani et al. 2017, "Attention is all you need", eq. 1."""
+
+    def score(self, query: Any, keys: Any) -> Any:
+        return super().score(query, keys) * (1 / math.sqrt(query.array.shape[2]))
+
+
 class GeneralAttention(Attention):
     """score(q, k) = q . (W k). Luong et al. 2015, "Effective approaches to attention-based NMT", eq. 8, "general".
 
@@ -191,9 +201,10 @@ class AdditiveAttention(Attention):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
-        """Draw v anew (the projections draw their own weights)."""
-        bound = 1 / math.sqrt(self.v.array.shape[0])
-        init.uniform_(self.v, -bound, bound)
+        """Draw v anew, and what a subclass adds (the projections draw their own weights)."""
+        for parameter in self._parameters.values():
+            bound = 1 / math.sqrt(parameter.array.shape[-1])
+            init.uniform_(parameter, -bound, bound)
 
     def project_keys(self, keys: Any) -> Any:
         return self.key_projection(keys)
