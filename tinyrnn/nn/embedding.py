@@ -76,7 +76,7 @@ class Embedding(Module):
         try:
             return functional.embedding(input, self.weight, padding_idx=self.padding_idx)
         except (IndexError, TypeError, RuntimeError) as error:
-            self.fail(str(error), type(error))
+            self.fail(str(error).removeprefix("embedding: "), type(error))
 
     def extra_repr(self) -> str:
         padding = "" if self.padding_idx is None else f", padding_idx={self.padding_idx}"

@@ -59,6 +59,8 @@ class RNNBase(WeightedModule, RecurrentLayer):
         self.zoneout = _checked_zoneout(zoneout, CELLS[mode].states)
         self.layer_norm = layer_norm
         self.peephole = peephole
+        if isinstance(forget_bias, bool) or not isinstance(forget_bias, (int, float)):
+            raise TypeError(f"forget_bias should be a number, got: {type(forget_bias).__name__}")
         self.forget_bias = float(forget_bias)
         for number, suffix in enumerate(self._suffixes):
             features = input_size if number < self._directions else self._directions * self._state_sizes[0]

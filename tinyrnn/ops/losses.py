@@ -193,9 +193,10 @@ def _weight_of(goal, weight, ignore_index):
 
 
 def _difference(input, target):
-    if array(input).shape != array(target).shape:
+    given, wanted = _shape("input", input), _shape("target", target)
+    if given != wanted:
         warnings.warn(
-            f"Using a target size ({array(target).shape}) that is different to the input size ({array(input).shape}). "
+            f"Using a target size ({wanted}) that is different to the input size ({given}). "
             f"This will likely lead to incorrect results due to broadcasting. Please ensure they have the same size.",
             stacklevel=3,
         )
@@ -337,5 +338,12 @@ def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="m
 
 
 def _check_same_shape(name, input, target):
-    if array(input).shape != array(target).shape:
-        raise ValueError(f"{name}: target size ({array(target).shape}) must be the same as input size ({array(input).shape})")
+    given, wanted = _shape("input", input), _shape("target", target)
+    if given != wanted:
+        raise ValueError(f"{name}: target size ({wanted}) must be the same as input size ({given})")
+
+
+def _shape(name, value):
+    if not hasattr(array(value), "shape"):
+        raise TypeError(f"{name} is a {type(value).__name__}, expected a tensor; convert it with tinyrnn.tensor(...)")
+    return array(value).shape
