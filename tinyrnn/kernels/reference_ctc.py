@@ -11,7 +11,7 @@ import numpy as np
 _quiet = np.errstate(all="ignore")
 
 
-def _states(targets, blank):
+def states(targets, blank):
     """(classes of the states, whether a path may come to a state from two before it), both (B, L)."""
     classes = np.full_like(targets, blank, shape=(len(targets), 2 * targets.shape[1] + 1))
     classes[:, 1::2] = targets
@@ -54,13 +54,13 @@ def _log_total(alphas, target_lengths):
 
 @_quiet
 def ctc_forward(log_probs, targets, input_lengths, target_lengths, blank):
-    alphas = _alphas(log_probs, *_states(targets, blank), input_lengths)
+    alphas = _alphas(log_probs, *states(targets, blank), input_lengths)
     return -_log_total(alphas, target_lengths).astype(log_probs.dtype)
 
 
 @_quiet
 def ctc_backward(grad, log_probs, targets, input_lengths, target_lengths, blank):
-    classes, skips = _states(targets, blank)
+    classes, skips = states(targets, blank)
     alphas = _alphas(log_probs, classes, skips, input_lengths)
     total = _log_total(alphas, target_lengths)
     B, L = classes.shape
