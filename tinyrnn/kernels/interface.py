@@ -192,9 +192,7 @@ class Kernels(Protocol):
 
     # ---- connectionist temporal classification ----
 
-    def ctc_forward(
-        self, log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, blank: int
-    ) -> Array:
+    def ctc_forward(self, log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, blank: int) -> Array:
         """-log of the sum, over all paths that spell a target, of the products of their probabilities: (B,), inf if none does.
 
         `log_probs` : (T, B, C), summed in float64; steps from input_lengths[b] on are never read. `targets` : (B, S) class

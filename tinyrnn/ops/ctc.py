@@ -26,8 +26,8 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     Parameters
     ----------
     log_probs : (T, B, C), or (T, C) for one sequence: log-probabilities, as ``log_softmax`` gives them.
-    targets : (B, S), padded with anything, or (sum(target_lengths),), one after the other; for one sequence (S,). Integers
-        from 0 to C - 1 without the blank.
+    targets : (B, S), padded with anything, or (sum(target_lengths),), one after the other: integers from 0 to C - 1 without
+        the blank.
     input_lengths, target_lengths : (B,), tensors or tuples of integers; for one sequence also 0-d. Zero is allowed.
     blank : the class that spells nothing.
     reduction : "mean" (each loss divided by its target's length, or 1, and then the mean over the batch), "sum", or "none".
@@ -104,7 +104,7 @@ def _problem(x, single, targets, input_lengths, target_lengths, blank):
     labels = np.asarray(array(targets), like=x)
     if labels.dtype.kind not in "iu":
         raise RuntimeError(f"ctc_loss: targets are {labels.dtype}, expected integers; convert them with .long()")
-    padded = _padded(labels[None] if single and labels.ndim == 1 else labels, target_lengths, blank)
+    padded = _padded(labels, target_lengths, blank)
     _check_labels(padded, target_lengths, C, blank)
     return Problem(padded, input_lengths, target_lengths, blank)
 

@@ -174,7 +174,9 @@ class _Beam:
                 f"ctc_beam_search: language_model({prefix}) returned shape {answer.shape}, expected ({self.classes},): one "
                 f"log-probability for each class, the blank's being ignored"
             )
-        return self.weight * answer
+        answer = self.weight * answer
+        answer[self.blank] = 0
+        return answer
 
     def hypotheses(self, count: int) -> list[CTCHypothesis]:
         log_probs = np.logaddexp(self.in_blank, self.in_label)

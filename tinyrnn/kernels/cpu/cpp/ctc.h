@@ -30,13 +30,15 @@ INLINE logs log_sum(logs a, logs b, logs c) {
     const logs larger = a > b ? a : b, least = a > b ? b : a;
     const logs top = larger > c ? larger : c, middle = larger > c ? c : larger;
     const logs base = at_least<double>(top, -1e300); // -inf - -inf would be NaN
-    return top + log_of_1_to_3(exp_of_negative(middle - base) + exp_of_negative(least - base) + 1.0);
+    const logs others = exp_of_negative(middle - base) + exp_of_negative(least - base);
+    return others == 0.0 ? top : top + log_of_1_to_3(1.0 + others); // exact where there is one path
 }
 
 INLINE logs log_0_unless(logs condition, logs x) {
     return condition != 0.0 ? x : broadcast(LOG_0);
 }
 
+/* One sequence of a batch, and the memory of the member that computes it: rows of doubles, see CtcProblem. */
 template <typename T> class CtcSequence {
     const CtcProblem *const p;
     const long b, steps, labels, states, row;
@@ -100,7 +102,7 @@ template <typename T> class CtcSequence {
             double *after = alphas + (keep ? t + 1 : (t + 1) % 2) * row + 2;
             after[-2] = after[-1] = LOG_0;
             read_emissions(t);
-            each_vector<double>(0, states, [=, this](long s, long count) INLINE_BODY {
+            each_vector<double>(0, states, [=](long s, long count) INLINE_BODY {
                 const logs skipping = log_0_unless(load(skips + s, count), load(before + s - 2, count));
                 const logs sum = log_sum(load(before + s, count), load(before + s - 1, count), skipping);
                 store(after + s, sum + load(emissions + s, count), count);
@@ -123,13 +125,13 @@ template <typename T> class CtcSequence {
         for (long t = steps - 1; t >= 0; t--) {
             const double *alpha = alphas + (t + 1) * row + 2;
             read_emissions(t);
-            each_vector<double>(0, states, [=, this](long s, long count) INLINE_BODY {
+            each_vector<double>(0, states, [=](long s, long count) INLINE_BODY {
                 const logs beta = load(betas + s, count);
                 store(shares + s, exp_of_negative(load(alpha + s, count) + beta - total), count);
                 store(ahead + s, beta + load(emissions + s, count), count);
             });
             collect(t, shares, grad);
-            each_vector<double>(0, states, [=, this](long s, long count) INLINE_BODY {
+            each_vector<double>(0, states, [=](long s, long count) INLINE_BODY {
                 const logs skipping = log_0_unless(load(skips + s + 2, count), load(ahead + s + 2, count));
                 store(betas + s, log_sum(load(ahead + s, count), load(ahead + s + 1, count), skipping), count);
             });
