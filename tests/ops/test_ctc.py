@@ -119,9 +119,13 @@ def test_padding_is_not_looked_at():
         x, y = leaf(clean), leaf(poisoned)
         losses = [ctc_loss(each, targets, *lengths) for each in (x, y)]
         assert losses[0].item() == losses[1].item()
-        gradients = [grad(loss, each, create_graph=create_graph)[0].numpy(force=True) for loss, each in zip(losses, (x, y))]
-        np.testing.assert_array_equal(*gradients)
-        assert (gradients[1][np.isnan(poisoned)] == 0).all()
+        slopes = [grad(loss, each, create_graph=create_graph)[0] for loss, each in zip(losses, (x, y))]
+        np.testing.assert_array_equal(*[slope.numpy(force=True) for slope in slopes])
+        assert (slopes[1].numpy(force=True)[np.isnan(poisoned)] == 0).all()
+    for order in (2, 3):
+        slopes = [grad((slope * slope).sum(), each, create_graph=order == 2)[0] for slope, each in zip(slopes, (x, y))]
+        np.testing.assert_array_equal(*[slope.numpy(force=True) for slope in slopes])
+        assert (slopes[1].numpy(force=True)[np.isnan(poisoned)] == 0).all()
 
 
 # ---- derivatives ---------------------------------------------------------------------------------------------------
@@ -163,6 +167,22 @@ def test_the_recorded_gradient_is_that_of_the_kernel(T, B, C, S, seed):
     direct, recorded = [grad(losses, x, weights, True, create_graph=recorded)[0] for recorded in (False, True)]
     np.testing.assert_allclose(recorded.numpy(force=True), direct.array, rtol=1e-11, atol=1e-13)
     assert np.isnan(direct.array[: lengths[0][0], 0]).all() == math.isinf(losses[0].item()) or T == 0
+
+
+def test_classes_of_probability_0_are_no_obstacle():
+    """What no path can do adds nothing to first and second derivatives, whether or not all paths are so."""
+    x = log_softmax(tinyrnn.tensor(batch(20, 3, 4, 2)[0]), 2).array
+    x[2:17] = -math.inf
+    x[2:17, :, 0] = -0.5
+    x[3:16, 2, 0] = -math.inf
+    x, targets, lengths = leaf(x), np.array([[1, 3], [2, 2], [1, 2]]), ((20, 19, 20), (2, 2, 2))
+    losses = ctc_loss(x, targets, *lengths, reduction="none", zero_infinity=True)
+    assert (losses.numpy(force=True) > 0).tolist() == [True, True, False]
+    (slope,) = grad(losses.sum(), x, create_graph=True)
+    (direct,) = grad(losses.sum(), x)
+    np.testing.assert_allclose(slope.numpy(force=True), direct.array, atol=1e-12)
+    (curvature,) = grad((slope * slope).sum(), x)
+    assert np.isfinite(curvature.array).all() and curvature.array[:, :2].any() and not curvature.array[:, 2].any()
 
 
 @pytest.mark.parametrize("create_graph", [False, True])

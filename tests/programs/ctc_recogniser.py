@@ -60,7 +60,7 @@ def main(report):
     model.eval()
     with torch.no_grad():
         decoded = greedy(model(frames), frame_lengths)
-    report("letters", sum(decoded, []))
+    report("letters", [letter for letters in decoded for letter in letters])
     losses = nn.functional.ctc_loss(
         log_probs.transpose(0, 1), targets, frame_lengths.tolist(), tuple(target_lengths.tolist()), reduction="none"
     )

@@ -26,7 +26,7 @@ def _log_sum(a, b, c):
 
 
 def _emissions(log_probs, t, classes):
-    return log_probs[t][np.arange(len(classes))[:, None], classes].astype(np.float64)
+    return log_probs[t][np.arange(len(classes))[:, None], classes]
 
 
 def _alphas(log_probs, classes, skips, input_lengths):
@@ -54,7 +54,8 @@ def _log_total(alphas, target_lengths):
 
 @_quiet
 def ctc_forward(log_probs, targets, input_lengths, target_lengths, blank):
-    alphas = _alphas(log_probs, *states(targets, blank), input_lengths)
+    classes, skips = states(targets, blank)
+    alphas = _alphas(log_probs, classes, skips, input_lengths)
     return -_log_total(alphas, target_lengths).astype(log_probs.dtype)
 
 
@@ -72,11 +73,10 @@ def ctc_backward(grad, log_probs, targets, input_lengths, target_lengths, blank)
     skips = np.concatenate([skips[:, 2:], np.zeros_like(skips, shape=(B, 2))], axis=1)[:, :L]
     for t in reversed(range(len(log_probs))):
         alive = (t < input_lengths)[:, None]
-        shares = np.where(alive, np.exp(alphas[t + 1, :, 2:] + betas - total[:, None]), 0)
-        np.add.at(result[t], (rows, classes), -grad[:, None] * shares)
+        shares = np.where(alive, grad[:, None] * np.exp(alphas[t + 1, :, 2:] + betas - total[:, None]), 0)
+        np.subtract.at(result[t], (rows, classes), shares)
         ahead[:, :L] = betas + _emissions(log_probs, t, classes)
         betas = np.where(alive, _log_sum(ahead[:, :L], ahead[:, 1:-1], np.where(skips, ahead[:, 2:], -np.inf)), betas)
-    steps = np.arange(len(log_probs))[:, None]
-    result[(steps < input_lengths) & ~np.isfinite(total)] = np.nan
-    result[steps >= input_lengths] = 0
+    alive = np.arange(len(log_probs))[:, None] < input_lengths
+    result[alive & ~np.isfinite(total)] = np.nan
     return result.astype(log_probs.dtype)

@@ -62,7 +62,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
     losses = backend(x).ctc_forward(array(batch), *problem)
     impossible = np.isposinf(losses) if zero_infinity else None
     losses = record(ctc_backward, (batch,), losses, (batch, problem, impossible))
-    if zero_infinity:
+    if impossible is not None:
         losses = keep_where(~impossible, losses)
     if reduction == "mean":
         losses = div(losses, np.maximum(problem.target_lengths, 1).astype(x.dtype))
@@ -90,7 +90,7 @@ class Problem(NamedTuple):
 
 
 def _problem(x, single, targets, input_lengths, target_lengths, blank):
-    T, B, C = x.shape
+    T, _, C = x.shape
     if not 0 <= blank < C:
         raise RuntimeError(f"ctc_loss: blank must be in label range, 0 to {C - 1} for {C} classes, got {blank}")
     input_lengths = _lengths("input_lengths", input_lengths, x, single)

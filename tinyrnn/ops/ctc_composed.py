@@ -13,7 +13,9 @@ from tinyrnn.ops.selection import clamp_min, keep_where, where, zeros_like
 from tinyrnn.ops.shaping import reshape
 from tinyrnn.ops.slicing import cat, stack, unbind
 
-FAR = -1e30  # in the place of log(0): what is subtracted from itself gives 0, and not NaN
+# In the place of log(0): what is subtracted from itself gives 0, and not NaN. A power of two, whose multiples are exact: so no
+# path comes out as more likely than all of them together.
+FAR = -(2.0**100)
 
 
 def composed_gradient(g, log_probs, targets, input_lengths, target_lengths, blank):
@@ -30,7 +32,7 @@ def composed_gradient(g, log_probs, targets, input_lengths, target_lengths, blan
     betas = _ends(steps, skips, alive, target_lengths)
     possible = array(total) > FAR / 2
     counted = alive & possible
-    shares = where(counted, exp(keep_where(counted, alphas + betas - total)), 0.0)
+    shares = where(counted, exp(alphas + betas - total), 0.0)
     occupancy = scatter_add(np.zeros_like(x, dtype=np.float64), 2, index, shares)
     gradient = cast(-occupancy * reshape(g, (1, -1, 1)), x.dtype)
     return where(alive & ~possible, np.nan, gradient)

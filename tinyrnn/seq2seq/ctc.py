@@ -61,7 +61,7 @@ def ctc_greedy(log_probs: Any, lengths: Any = None, blank: int = 0) -> list[CTCH
 
 def _best_path(frames: Frames, blank: int) -> CTCHypothesis:
     path = frames.argmax(1)
-    starts = np.concatenate([[True], path[1:] != path[:-1]])[: len(path)]
+    starts = np.concatenate([[True], path[1:] != path[:-1]])
     log_prob = float(frames.max(1).sum())
     return CTCHypothesis(path[starts & (path != blank)].tolist(), log_prob, log_prob)
 
