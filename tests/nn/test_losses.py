@@ -95,3 +95,24 @@ def test_weights_are_buffers():
     loss = nn.BCEWithLogitsLoss(weight, pos_weight=weight).double()
     assert list(loss.state_dict()) == ["weight", "pos_weight"] and loss.weight.dtype is tinyrnn.float64
     assert nn.CrossEntropyLoss().weight is None and not nn.CrossEntropyLoss().state_dict()
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+def test_ctc(reduction):
+    x, targets = rng().standard_normal((9, 3, 5)), rng().integers(1, 5, (3, 4))
+
+    def make(nn, tensor):
+        loss = nn.CTCLoss(blank=0, reduction=reduction, zero_infinity=True)
+        return lambda x, targets: loss(x.log_softmax(2), targets, tensor([9, 3, 8]), tensor([4, 4, 0]))
+
+    compare(make, x, targets)
+
+
+def test_ctc_takes_its_options():
+    loss = nn.CTCLoss(4, "sum", True)
+    assert (loss.blank, loss.reduction, loss.zero_infinity) == (4, "sum", True) and repr(loss) == "CTCLoss()"
+    x = tinyrnn.zeros(2, 1, 5).log_softmax(2)
+    assert loss(x, tinyrnn.tensor([[0, 0]]), (2,), (2,)).item() == 0
+    assert nn.CTCLoss(4)(x, tinyrnn.tensor([[0, 0]]), (2,), (2,)).item() == float("inf")
+    with pytest.raises(ValueError, match="CTCLoss: reduction='avg', expected 'mean', 'sum' or 'none'"):
+        nn.CTCLoss(reduction="avg")

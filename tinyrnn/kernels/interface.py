@@ -190,6 +190,25 @@ class Kernels(Protocol):
     ) -> Array:
         """The gradient for x, (B, C); `grad`, (B,), is that of the losses."""
 
+    # ---- connectionist temporal classification ----
+
+    def ctc_forward(self, log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, blank: int) -> Array:
+        """-log of the sum, over all paths that spell a target, of the products of their probabilities: (B,), inf if none does.
+
+        `log_probs` : (T, B, C), summed in float64; steps from input_lengths[b] on are never read. `targets` : (B, S) class
+        numbers in [0, C), int64, no `blank` among the first target_lengths[b]. `input_lengths` and `target_lengths` : (B,)
+        int64, at most T and S.
+        """
+
+    def ctc_backward(
+        self, grad: Array, log_probs: Array, targets: Array, input_lengths: Array, target_lengths: Array, blank: int
+    ) -> Array:
+        """The derivative for log_probs, (T, B, C); `grad`, (B,), is that of the losses.
+
+        It is minus the probability that a path that spells the target is in a class at a step: 0 from input_lengths[b] on, and
+        NaN before it where the loss is not finite.
+        """
+
     # ---- dropout ----
     # Element number i (row by row) is kept where u_i >= p, u_i in [0, 1) being the upper 24 bits of word i % 4 of Philox4x32-10
     # with the key `seed` and the counter (i // 4, `call`), both of 64 bits. So it is on every backend, and on every number of

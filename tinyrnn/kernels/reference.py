@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from tinyrnn.kernels.reference_ctc import ctc_backward, ctc_forward  # noqa: F401  (two of the kernels)
 from tinyrnn.kernels.reference_random import dropout_backward, dropout_forward, keep_mask  # noqa: F401
 from tinyrnn.kernels.reference_recurrent import (  # noqa: F401  (three of the kernels)
     recurrent_backward,

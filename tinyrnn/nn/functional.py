@@ -11,6 +11,7 @@ from tinyrnn import _lazy
 from tinyrnn.ops import activations, elementary
 from tinyrnn.ops import dropout as dropout_ops
 from tinyrnn.ops.activations import gelu, logsigmoid, sigmoid, softplus, tanh
+from tinyrnn.ops.ctc import ctc_loss
 from tinyrnn.ops.embedding import embedding, one_hot
 from tinyrnn.ops.losses import (
     binary_cross_entropy,
@@ -32,6 +33,7 @@ __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
     "cross_entropy",
+    "ctc_loss",
     "dropout",
     "elu",
     "embedding",

@@ -67,6 +67,33 @@ class CrossEntropyLoss(_WeightedLoss):
         )
 
 
+class CTCLoss(_Loss):
+    """-log of the probability of a target whose alignment with the steps is not known (Graves et al. 2006).
+
+    Called with log_probs (T, B, V), targets (B, S) or one after the other, input_lengths (B,) and target_lengths (B,): see
+    `functional.ctc_loss`. `tinyrnn.seq2seq.ctc` finds the likely targets of log_probs.
+
+    Parameters
+    ----------
+    blank : int
+        The class that stands for no label.
+    reduction : "mean", "sum" or "none"
+        For the mean every loss is divided by the length of its target.
+    zero_infinity : bool
+        Make losses 0, and their gradients, where there are too few steps for the target; else they are inf, and NaN.
+    """
+
+    def __init__(self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False) -> None:
+        super().__init__(reduction)
+        self.blank = blank
+        self.zero_infinity = zero_infinity
+
+    def forward(self, log_probs: Any, targets: Any, input_lengths: Any, target_lengths: Any) -> Any:
+        return functional.ctc_loss(
+            log_probs, targets, input_lengths, target_lengths, self.blank, self.reduction, self.zero_infinity
+        )
+
+
 class NLLLoss(_WeightedLoss):
     """-input[target]: input (B, V, ...) of log-probabilities, target (B, ...) of class numbers."""
 

@@ -28,14 +28,14 @@ from tinyrnn.ops.softmax import log_softmax, log_softmax_backward
 # ---- reduction -----------------------------------------------------------------------------------------------------
 
 
-def _check_reduction(reduction):
+def check_reduction(reduction):
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'mean', 'sum' or 'none'")
 
 
-def _reduce(losses, reduction, total=None):
+def reduced(losses, reduction, total=None):
     """The mean (over `total`, by default the number of losses), the sum, or the losses themselves."""
-    _check_reduction(reduction)
+    check_reduction(reduction)
     if reduction == "none":
         return losses
     if reduction == "sum":
@@ -70,7 +70,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     ValueError, RuntimeError
         If shapes or dtypes do not fit together.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     x = array(input)
@@ -83,7 +83,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     options = (goal.reshape(-1), weight, ignore_index, label_smoothing)
     results = backend(x).cross_entropy_forward(_contiguous(array(rows)), *options)
     losses, _ = record(cross_entropy_backward, (rows,), results, (results[1], *options))
-    return _reduce(reshape(losses, goal.shape), reduction, _weight_of(goal, weight, ignore_index))
+    return reduced(reshape(losses, goal.shape), reduction, _weight_of(goal, weight, ignore_index))
 
 
 def cross_entropy_backward(node, g, g_log_probabilities, log_probabilities, goal, weight, ignore_index, smoothing):
@@ -131,7 +131,7 @@ def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reducti
     if weight is not None:
         target = mul(target, weight.reshape([-1 if i == axis else 1 for i in range(len(shape))]))
     losses = neg(sum_along(mul(log_softmax(input, axis), target), axis))
-    return _reduce(losses, reduction, array(losses).size)
+    return reduced(losses, reduction, array(losses).size)
 
 
 def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean"):
@@ -139,7 +139,7 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
 
     Shapes, parameters and errors are those of `cross_entropy` with class indices.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     x = array(input)
     axis = _class_axis("nll_loss", x)
     weight = _class_weight(weight, x, axis)
@@ -149,7 +149,7 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
     losses = neg(keep_where(kept, pick(input, np.expand_dims(safe, axis), axis, goal.shape)))
     if weight is not None:
         losses = mul(losses, weight[safe])
-    return _reduce(losses, reduction, _weight_of(goal, weight, ignore_index))
+    return reduced(losses, reduction, _weight_of(goal, weight, ignore_index))
 
 
 def _class_axis(name, x):
@@ -205,15 +205,15 @@ def _difference(input, target):
 
 def mse_loss(input, target, *, reduction="mean"):
     """The squared difference ``(input - target)**2``; different shapes are broadcast, with a warning."""
-    _check_reduction(reduction)
+    check_reduction(reduction)
     difference = _difference(input, target)
-    return _reduce(mul(difference, difference), reduction)
+    return reduced(mul(difference, difference), reduction)
 
 
 def l1_loss(input, target, *, reduction="mean"):
     """The absolute difference; different shapes are broadcast, with a warning."""
-    _check_reduction(reduction)
-    return _reduce(elementary.abs(_difference(input, target)), reduction)
+    check_reduction(reduction)
+    return reduced(elementary.abs(_difference(input, target)), reduction)
 
 
 def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
@@ -226,16 +226,16 @@ def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
     RuntimeError
         If `beta` is negative.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     difference = _difference(input, target)
     if beta == 0:
-        return _reduce(elementary.abs(difference), reduction)
+        return reduced(elementary.abs(difference), reduction)
     d = array(difference)
     size = np.abs(d)
     y = np.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta).astype(d.dtype, copy=False)
-    return _reduce(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
+    return reduced(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
 
 
 def smooth_l1_backward(node, g, difference, beta):
@@ -268,7 +268,7 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     RuntimeError
         If an input is not between 0 and 1.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     _check_same_shape("binary_cross_entropy", input, target)
     x = array(input)
     if x.size and (x.min() < 0 or x.max() > 1):
@@ -280,7 +280,7 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     x, t = array(input), array(target)
     losses = (t - 1) * _clamped_log(1 - x) - t * _clamped_log(x)
     losses = record(binary_cross_entropy_backward, (input, target), losses, (input, target))
-    return _reduce(losses if weight is None else mul(losses, weight), reduction)
+    return reduced(losses if weight is None else mul(losses, weight), reduction)
 
 
 def binary_cross_entropy_backward(node, g, x, t):
@@ -328,13 +328,13 @@ def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="m
     ValueError
         If `input` and `target` differ in shape.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     _check_same_shape("binary_cross_entropy_with_logits", input, target)
     log_probability = activations.logsigmoid(input)
     if pos_weight is not None:
         log_probability = mul(log_probability, add(mul(sub(pos_weight, 1), target), 1))
     losses = sub(mul(sub(1, target), input), log_probability)
-    return _reduce(losses if weight is None else mul(losses, weight), reduction)
+    return reduced(losses if weight is None else mul(losses, weight), reduction)
 
 
 def _check_same_shape(name, input, target):

@@ -1,4 +1,4 @@
-"""Sequence to sequence: vocabularies, batches, encoder, attention decoder, search and error rates.
+"""Sequence to sequence: vocabularies, batches, encoder, attention decoder, search, CTC decoding and error rates.
 
 >>> source = Codec.build(["abc", "cab"], unit="char")
 >>> model = Seq2Seq(source, target=source, hidden=32, layers=1)
@@ -10,6 +10,7 @@
 from __future__ import annotations
 
 from tinyrnn.seq2seq.codec import Codec
+from tinyrnn.seq2seq.ctc import CTCHypothesis, ctc_beam_search, ctc_greedy
 from tinyrnn.seq2seq.encoder import Memory
 from tinyrnn.seq2seq.metrics import ErrorRates, edit_distance, error_rates
 from tinyrnn.seq2seq.model import Seq2Seq
@@ -18,6 +19,7 @@ from tinyrnn.seq2seq.search import Hypothesis, greedy, predict, search_all
 from tinyrnn.seq2seq.vocabulary import Vocabulary
 
 __all__ = [
+    "CTCHypothesis",
     "Codec",
     "DataError",
     "ErrorRates",
@@ -25,6 +27,8 @@ __all__ = [
     "Memory",
     "Seq2Seq",
     "Vocabulary",
+    "ctc_beam_search",
+    "ctc_greedy",
     "edit_distance",
     "error_rates",
     "greedy",

@@ -9,6 +9,7 @@ from tinyrnn._compiled import PURE
 from tinyrnn.kernels import reference
 
 FAMILIES = (
+    "ctc",
     "dropout",
     "elementwise",
     "embedding",

@@ -35,6 +35,20 @@ cdef extern from "table.h" nogil:
         const void* grad
         void* grad_x
 
+    struct CtcProblem:
+        long T, B, C, S
+        const int64_t* targets
+        const int64_t* input_lengths
+        const int64_t* target_lengths
+        long blank
+        const void* log_probs
+        void* losses
+        const void* grad
+        void* grad_log_probs
+        long row
+        double* memory
+        long memory_each
+
     struct LayerNormProblem:
         long rows, size
         const void* x
@@ -164,6 +178,8 @@ cdef extern from "table.h" nogil:
         void (*log_softmax_backward[2])(const RowsProblem* problem, int threads) noexcept nogil
         void (*cross_entropy_forward[2])(const CrossEntropyProblem* problem, int threads) noexcept nogil
         void (*cross_entropy_backward[2])(const CrossEntropyProblem* problem, int threads) noexcept nogil
+        void (*ctc_forward[2])(const CtcProblem* problem, int threads) noexcept nogil
+        void (*ctc_backward[2])(const CtcProblem* problem, int threads) noexcept nogil
         void (*layer_norm_forward[2])(const LayerNormProblem* problem, int threads) noexcept nogil
         void (*layer_norm_backward[2])(const LayerNormProblem* problem, int threads) noexcept nogil
         void (*embedding_forward)(

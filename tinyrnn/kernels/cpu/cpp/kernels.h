@@ -1,6 +1,7 @@
 /* All kernels for one instruction set, and their table. Included by the .cpp file of each, after it defined TINYRNN_ISA. */
 #pragma once
 
+#include "ctc.h"
 #include "dropout.h"
 #include "embedding.h"
 #include "gemm.h"
@@ -34,6 +35,8 @@ const Table table = {
     BOTH(log_softmax_backward),
     BOTH(cross_entropy_forward),
     BOTH(cross_entropy_backward),
+    BOTH(ctc_forward),
+    BOTH(ctc_backward),
     BOTH(layer_norm_forward),
     BOTH(layer_norm_backward),
     embedding_forward,

@@ -45,6 +45,20 @@ struct CrossEntropyProblem {
     void *grad_x;                    /* (rows, classes) */
 };
 
+struct CtcProblem {
+    long T, B, C, S;
+    const int64_t *targets;                        /* (B, S) */
+    const int64_t *input_lengths, *target_lengths; /* (B) */
+    long blank;
+    const void *log_probs; /* (T, B, C) */
+    void *losses;          /* (B): forward writes them */
+    const void *grad;      /* (B): backward reads it, and writes */
+    void *grad_log_probs;  /* (T, B, C) */
+    long row;              /* 2 S + 3 doubles: of every state, and two more */
+    double *memory;        /* of every thread, memory_each doubles: 7 rows forward, T + 6 backward */
+    long memory_each;
+};
+
 /* The most parts in which the gradients of weight and bias are summed. */
 enum { LAYER_NORM_PARTS = 64 };
 
@@ -172,6 +186,8 @@ struct Table {
     void (*log_softmax_backward[2])(const struct RowsProblem *problem, int threads);
     void (*cross_entropy_forward[2])(const struct CrossEntropyProblem *problem, int threads);
     void (*cross_entropy_backward[2])(const struct CrossEntropyProblem *problem, int threads);
+    void (*ctc_forward[2])(const struct CtcProblem *problem, int threads);
+    void (*ctc_backward[2])(const struct CtcProblem *problem, int threads);
     void (*layer_norm_forward[2])(const struct LayerNormProblem *problem, int threads);
     void (*layer_norm_backward[2])(const struct LayerNormProblem *problem, int threads);
     void (*embedding_forward)(const void *table, const int64_t *ids, void *out, long count, long row_bytes, int threads);
