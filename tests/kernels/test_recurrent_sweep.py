@@ -154,6 +154,7 @@ def check_equal(call, wanted, kernels=cpu, needs_x=True):
 
 
 BOTH = (np.float32, np.float64)
+LONG = [240, 235, 235, 190, 170, 170, 150, 150, 150, 90, 40, 3, 0]
 
 
 @settings(max_examples=150, deadline=None)
@@ -182,6 +183,18 @@ def test_backend_equals_the_reference_with_one_option(mode, option):
     if option in (*LSTM_OPTIONS, "zoneout_c=0.3") and mode != "LSTM":
         pytest.skip("an option of the LSTM")
     check_equal(Call(mode, [4, 4, 2], H=70, D=2, dtype=np.float32, options=[option]), WANTED[-1])
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("with_options", [False, True])
+@pytest.mark.parametrize("D", [1, 2])
+def test_backward_over_several_chunks_of_steps(instruction_set, mode, with_options, D):
+    """So many rows that the gradients of weights are found chunk by chunk; with chunks of unequal steps, in either direction."""
+    lengths = LONG * (2 if mode.startswith("RNN") else 1)  # whose rows are shorter
+    lengths.sort(reverse=True)
+    options = [*OPTIONS, *(LSTM_OPTIONS if mode == "LSTM" else [])] if with_options else []
+    without = ("weight_ih", "bias_hh") if with_options else ()
+    check_equal(Call(mode, lengths, H=130, D=D, options=options, without=without), WANTED[-1])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -348,8 +361,15 @@ def test_the_same_bits_for_any_number_of_threads(instruction_set, mode, seed):
         tinyrnn.set_num_threads(before)
 
 
-def test_norms_have_the_same_bits_for_any_number_of_threads():
-    call = Call("LSTM", [9] * 22, H=70, options=["norm_h", "norm_c"], dtype=np.float32)
+@pytest.mark.parametrize(
+    "call",
+    [
+        Call("LSTM", [9] * 22, H=70, options=["norm_h", "norm_c"], dtype=np.float32),
+        Call("LSTM", LONG, H=130, D=2),
+        Call("GRU_RESET_BEFORE", LONG, H=130, options=["norm_h"]),
+    ],
+)
+def test_norms_and_chunks_have_the_same_bits_for_any_number_of_threads(call):
     before = tinyrnn.get_num_threads()
     try:
         tinyrnn.set_num_threads(1)

@@ -1,7 +1,8 @@
 /* The fused backward sweep of a recurrent layer.
 
    From the last step to the first: dh = dG' W_hh + what comes from outside, where dG' are the gradients of the next step's
-   products; the inner loop leaves dh of a few rows on the stack, where the cell turns it into the gradients dG of its gates. */
+   products; the inner loop leaves dh of a few rows on the stack, where the cell turns it into the gradients dG of its gates.
+   After every chunk of steps comes what their dG give for the weights and for x. */
 #pragma once
 
 #include "recurrent_gradients.h"
@@ -16,8 +17,8 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
     using typename Gradients::Row;
     using Run::B, Run::H, Run::P, Run::N, Run::G, Run::VL, Run::RNN, Run::layer, Run::by_rows, Run::offsets, Run::barriers,
         Run::steps_of, Run::wide_blocks;
-    using Gradients::FED, Gradients::WIDTH, Gradients::buffers, Gradients::gates_of_row, Gradients::c_before,
-        Gradients::lstm_cell, Gradients::candidate, Gradients::weight_gradients;
+    using Gradients::FED, Gradients::WIDTH, Gradients::buffers, Gradients::c_before, Gradients::lstm_cell,
+        Gradients::candidate, Gradients::in_chunks, Gradients::buffer_rows;
     friend Run;
 
     static constexpr bool GATED = MODE == GRU || MODE == GRU_RESET_BEFORE;
@@ -38,7 +39,8 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
             own.hh.packed = arena.take<T>(own.hh.size());
             if (MODE == GRU_RESET_BEFORE)
                 own.hn.packed = arena.take<T>(own.hn.size());
-            own.gates = arena.take<T>(N * WIDTH * H);
+            const long rows = (in_chunks ? 2 : 1) * buffer_rows;
+            own.gates = arena.take<T>(rows * WIDTH * H);
             own.products = own.gates;
             own.products_row = WIDTH * H;
             own.h_rows = arena.take<const T *>(N);
@@ -47,7 +49,7 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
                 own.projected = arena.take<T>(N * P);
             }
             if (sweep.norm_h_weight) {
-                own.products = arena.take<T>(N * G * H);
+                own.products = arena.take<T>(rows * G * H);
                 own.products_row = G * H;
             }
             if (sweep.norm_c_weight) {
@@ -59,6 +61,8 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
                 own.fed = arena.take<T>(N * P);
             if (sweep.recurrent_mask && MODE == GRU_RESET_BEFORE)
                 own.masked = arena.take<T>(N * P);
+            if (d > 0 && layer.grad_x)
+                own.grad_x = arena.take<T>(N * (sweep.weight_ih ? layer.I : G * H));
         }
     }
 
@@ -68,11 +72,18 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
         for (int d = place.first_direction; d <= place.last_direction; d++) {
             prepare(d, place);
             barriers->direction[d].wait(place.members);
-            sweep_over_time(d, place);
+            Chunk<T> later{-1, layer.T, layer.T, 0, 0, nullptr, nullptr};
+            do { // at least once, if only to write zeros
+                const Chunk<T> chunk = this->chunk_before(d, later);
+                sweep_over(d, place, chunk, later);
+                barriers->direction[d].wait(place.members); // once: the next chunk is written to the other buffer
+                this->weight_gradients(d, chunk, place.member, place.members);
+                later = chunk;
+            } while (later.first_step > 0);
         }
-        for (int d = 0; d < layer.directions; d++) {
-            barriers->team.wait(members); // the second direction adds to the first one's gradient of x
-            weight_gradients(d, member, members);
+        if (layer.directions == 2 && layer.grad_x) {
+            barriers->team.wait(members);
+            this->add_second_grad_x(member, members);
         }
     }
 
@@ -147,36 +158,46 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
         return GATED || sweep.zoneout_h || sweep.zoneout_h_rate != 0;
     }
 
-    void sweep_over_time(int d, const Place &place) {
-        const SweepProblem &sweep = layer.sweep[d];
+    void sweep_over(int d, const Place &place, const Chunk<T> &chunk, const Chunk<T> &later) {
         const BackwardBuffers<T> &own = buffers[d];
-        const Steps steps = steps_of(sweep);
+        const Steps steps = steps_of(layer.sweep[d]);
         const Share panels(own.hh.count(), 1, place.unit_member, place.units);
         Barrier &barrier = barriers->group[d][place.group];
-        for (long step = layer.T - 1; step >= 0; step--) {
+        const T *next = chunk.last_step == layer.T ? nullptr : products_of(d, later, steps, chunk.last_step);
+        for (long step = chunk.last_step - 1; step >= chunk.first_step; step--) {
             const long last = minimum(steps.rows(step), place.last_row);
             if (last > place.first_row)
-                run_step(d, place, panels, steps, step, last);
+                run_step(d, place, panels, chunk, steps, step, last, next);
             barrier.wait(place.units);
-        }
-        for (long step = 0; step < layer.T; step++) { // where sequences begin
-            const long first = maximum(place.first_row, steps.going_on(step));
-            const long last = minimum(place.last_row, steps.rows(step));
-            if (first < last)
-                initial_gradient(d, panels, steps.offset(step), first, last);
+            next = products_of(d, chunk, steps, step);
+            const long beginning = maximum(place.first_row, steps.going_on(step));
+            if (beginning < last)
+                initial_gradient(d, panels, next, beginning, last);
         }
     }
 
-    void run_step(int d, const Place &place, const Share &panels, const Steps &steps, long step, long last) {
+    /* The gradients of a step's products with W_hh. */
+    T *products_of(int d, const Chunk<T> &chunk, const Steps &steps, long step) const {
+        return chunk.products + (steps.offset(step) - chunk.first_row) * buffers[d].products_row;
+    }
+
+    /* `next`: the gradients of the products of the step after this one. */
+    void run_step(int d, const Place &place, const Share &panels, const Chunk<T> &chunk, const Steps &steps, long step,
+                  long last, const T *next) {
         static const T zeros[MOST_VECTORS * VL] = {};
         const SweepProblem &sweep = layer.sweep[d];
         const BackwardBuffers<T> &own = buffers[d];
         const long first = place.first_row, middle = minimum(last, maximum(first, steps.staying(step)));
+        T *gates = chunk.gates + (steps.offset(step) - chunk.first_row) * WIDTH * H;
+        T *products = products_of(d, chunk, steps, step);
         const auto row_of = [&](long b) {
             return Row{b, steps.offset(step) + b, h_before(sweep, steps, step, b),
-                       MODE == LSTM ? c_before(sweep, steps, step, b) : nullptr, b >= middle};
+                       MODE == LSTM ? c_before(sweep, steps, step, b) : nullptr, b >= middle, gates + b * WIDTH * H};
         };
-        const T *next = step + 1 == layer.T ? nullptr : own.products + steps.offset(step + 1) * own.products_row;
+        const auto normalise = [&](long from, long count, int part) {
+            for (long b = first; b < last; b++)
+                normalise_backward(sweep, row_of(b), products + b * G * H, from, count, part);
+        };
         multiply_rows<T>(own.hh, panels.first, panels.last, next, own.products_row, first, middle, zeros, 0, 0,
                          [&](long b, long panel, const T *dh) { h_backward(d, row_of(b), panel, dh); });
         for (long panel = panels.first; panel < panels.last; panel++)
@@ -193,26 +214,24 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
                 normed_output_backward(d, row_of(b));
         if (MODE == GRU_RESET_BEFORE) {
             if (sweep.norm_h_weight)
-                for (long b = first; b < last; b++)
-                    normalise_backward(d, steps.offset(step) + b, 2 * H, H, 1);
-            const T *dn = own.products + steps.offset(step) * own.products_row + 2 * H;
-            multiply_rows<T>(own.hn, 0, own.hn.count(), dn, own.products_row, first, last, zeros, 0, 0,
+                normalise(2 * H, H, 1);
+            multiply_rows<T>(own.hn, 0, own.hn.count(), products + 2 * H, own.products_row, first, last, zeros, 0, 0,
                              [&](long b, long panel, const T *dreset) {
                                  for (int v = 0; v < own.hn.vectors_of(panel); v++)
                                      reset_backward(d, row_of(b), own.hn.first_unit(panel) + v * VL, load(dreset + v * VL));
                              });
         }
         if (sweep.norm_h_weight)
-            for (long b = first; b < last; b++)
-                normalise_backward(d, steps.offset(step) + b, 0, MODE == GRU_RESET_BEFORE ? 2 * H : G * H, 0);
+            normalise(0, MODE == GRU_RESET_BEFORE ? 2 * H : G * H, 0);
     }
 
-    void initial_gradient(int d, const Share &panels, long offset, long first, long last) {
+    /* Where sequences begin. */
+    void initial_gradient(int d, const Share &panels, const T *products, long first, long last) {
         static const T zeros[MOST_VECTORS * VL] = {};
         const SweepProblem &sweep = layer.sweep[d];
         const BackwardBuffers<T> &own = buffers[d];
-        multiply_rows<T>(own.hh, panels.first, panels.last, own.products + offset * own.products_row, own.products_row, first,
-                         last, zeros, 0, 0, [&](long b, long panel, const T *dh) {
+        multiply_rows<T>(own.hh, panels.first, panels.last, products, own.products_row, first, last, zeros, 0, 0,
+                         [&](long b, long panel, const T *dh) {
                              for (int v = 0; v < own.hh.vectors_of(panel); v++) {
                                  const long unit = own.hh.first_unit(panel) + v * VL, count = minimum(VL, P - unit);
                                  T *to = (T *)sweep.grad_h_0 + b * P + unit;
@@ -271,8 +290,8 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
         vec<T> h = load((const T *)sweep.output + row.n * sweep.output_row + unit, count);
         if (sweep.zoneout_h || sweep.zoneout_h_rate != 0)
             h = load((const T *)sweep.hidden + row.n * H + unit, count); // as it was before zoneout
-        store(gates_of_row(d, row.n) + unit, layer.mode == RNN_TANH ? RnnTanh<Math>::backward(dh, h) : RnnRelu<Math>::backward(dh, h),
-              count);
+        const vec<T> grad = layer.mode == RNN_TANH ? RnnTanh<Math>::backward(dh, h) : RnnRelu<Math>::backward(dh, h);
+        store(row.gates + unit, grad, count);
     }
 
     /* From d(o tanh(c)): by way of o, and of c. */
@@ -312,7 +331,7 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
         if (peephole)
             past += grad.i * load(peephole + unit, count) + grad.f * load(peephole + H + unit, count);
         store(carried, past, count);
-        T *gates = gates_of_row(d, row.n) + unit;
+        T *gates = row.gates + unit;
         store(gates, grad.i, count);
         store(gates + H, grad.f, count);
         store(gates + 2 * H, grad.g, count);
@@ -324,7 +343,7 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
         const SweepProblem &sweep = layer.sweep[d];
         const long count = minimum(VL, H - unit);
         const T *saved = (const T *)sweep.gates + row.n * WIDTH * H + unit;
-        T *gates = gates_of_row(d, row.n) + unit;
+        T *gates = row.gates + unit;
         GruCell<Math> cell{load(saved, count), load(saved + H, count), load(saved + 2 * H, count), {}};
         const vec<T> before = load(row.h_before + unit, count);
         if constexpr (MODE == GRU) {
@@ -347,7 +366,7 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
         const long count = minimum(VL, H - unit);
         const vec<T> r = load((const T *)sweep.gates + row.n * 3 * H + unit, count);
         const vec<T> fed = load(buffers[d].h_rows[row.n] + unit, count);
-        store(gates_of_row(d, row.n) + unit, dreset * fed * r * (T(1) - r), count);
+        store(row.gates + unit, dreset * fed * r * (T(1) - r), count);
         T *carried = (T *)sweep.grad_h_0 + row.b * P + unit;
         store(carried, load(carried, count) + through_mask(sweep, row.b, unit, count, dreset * r), count);
     }
@@ -369,15 +388,12 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
     }
 
     /* From the gradients of gates to those of the products with W_hh, `count` of them from `first` on. */
-    void normalise_backward(int d, long n, long first, long count, int part) {
-        const SweepProblem &sweep = layer.sweep[d];
+    void normalise_backward(const SweepProblem &sweep, const Row &row, T *products, long first, long count, int part) {
         const int parts = MODE == GRU_RESET_BEFORE ? 2 : 1;
-        const T *gates = gates_of_row(d, n);
-        T *products = buffers[d].products + n * G * H;
         for (long j = first; j < first + count; j++)
-            products[j] = gates[j] * ((const T *)sweep.norm_h_weight)[as_stored(j)];
-        normalise_row_backward(products + first, (const T *)sweep.norm_h + n * G * H + first,
-                               ((const T *)sweep.norm_h_scale)[n * parts + part], count);
+            products[j] = row.gates[j] * ((const T *)sweep.norm_h_weight)[as_stored(j)];
+        normalise_row_backward(products + first, (const T *)sweep.norm_h + row.n * G * H + first,
+                               ((const T *)sweep.norm_h_scale)[row.n * parts + part], count);
     }
 
     /* Where the parameters of a row of products have what is number j here: GRU's n is first here, last there. */
