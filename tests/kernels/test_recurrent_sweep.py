@@ -189,7 +189,7 @@ def test_backend_equals_the_reference_with_one_option(mode, option):
 @pytest.mark.parametrize("with_options", [False, True])
 @pytest.mark.parametrize("D", [1, 2])
 def test_backward_over_several_chunks_of_steps(instruction_set, mode, with_options, D):
-    """So many rows that the gradients of weights are found chunk by chunk; with chunks of unequal steps, in either direction."""
+    """So many rows that gradients of weights are found chunk by chunk; chunks of unequal steps, in either direction."""
     lengths = LONG * (2 if mode.startswith("RNN") else 1)  # whose rows are shorter
     lengths.sort(reverse=True)
     options = [*OPTIONS, *(LSTM_OPTIONS if mode == "LSTM" else [])] if with_options else []
