@@ -229,7 +229,7 @@ class MultiheadAttention(Module):
                 expected = self.out_proj.weight.dtype
                 self.fail(f"{name} is {x.dtype}, expected {expected} like the weights; convert one with .to(...)", TypeError)
         if key.array.shape[:-1] != value.array.shape[:-1]:
-            self.fail(f"key and value have shapes {key.array.shape} and {value.array.shape}, expected the same but for features")
+            self.fail(f"key and value have shapes {key.array.shape} and {value.array.shape}, which differ before the features")
         if query.array.ndim == 3:
             batch = 0 if self.batch_first else 1
             if query.array.shape[batch] != key.array.shape[batch]:
@@ -254,7 +254,8 @@ class MultiheadAttention(Module):
                 continue
             if not isinstance(mask, Tensor) or mask.array.dtype not in (bool, like.dtype):
                 got = mask.dtype if isinstance(mask, Tensor) else f"a {type(mask).__name__}"
-                self.fail(f"{name} is {got}, expected a bool tensor (True = ignore) or {like.dtype} like the query", TypeError)
+                numbers = self.out_proj.weight.dtype
+                self.fail(f"{name} is {got}, expected a bool tensor (True = ignore) or {numbers} like the query", TypeError)
             if mask.array.shape not in shapes:
                 self.fail(f"{name} has shape {mask.array.shape}, expected {' or '.join(map(str, shapes))}")
             mask = reshape(mask, shapes[mask.array.shape])

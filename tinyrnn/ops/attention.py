@@ -12,7 +12,7 @@ import numpy as np
 
 from tinyrnn.ops.activations import tanh
 from tinyrnn.ops.arithmetic import add, mul
-from tinyrnn.ops.broadcasting import broadcast_shape, has_shape
+from tinyrnn.ops.broadcasting import has_shape
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.dropout import dropout
 from tinyrnn.ops.products import matmul
@@ -123,13 +123,13 @@ def scaled_dot_product_attention(
     scores_shape = (*q.shape[:-1], k.shape[-2])
     bias = None
     if is_causal:
-        attn_mask = np.asarray(np.tri(*scores_shape[-2:], dtype=bool), like=q)
+        attn_mask = np.asarray(np.tri(*scores_shape[-2:], dtype=np.bool_), like=q)
     if attn_mask is None:
         return scaled_attention(query, key, value, None, None, dropout_p, scale)[0]
     keep = _checked("attn_mask", attn_mask)
     if keep.dtype != bool and keep.dtype != q.dtype:
         raise TypeError(f"{_NAME}: attn_mask is {keep.dtype}, expected bool (True = keep) or {q.dtype} like the query")
-    if broadcast_shape(keep.shape, scores_shape) != scores_shape:
+    if keep.ndim > q.ndim or any(n not in (1, m) for n, m in zip(keep.shape[::-1], scores_shape[::-1])):
         raise ValueError(f"{_NAME}: attn_mask has shape {keep.shape}, expected one that broadcasts to {scores_shape}")
     if keep.dtype != bool:
         bias, keep = attn_mask, keep != -np.inf
@@ -152,7 +152,7 @@ def _checked(name: str, x: Any) -> Any:
 def scaled_attention(
     query: Any, keys: Any, values: Any, keep: Any, bias: Any, dropout_p: float = 0.0, scale: float | None = None
 ) -> tuple[Any, Any]:
-    """Context and weights (`attend`) of ``query . key * scale + bias``; `keep` and `bias` broadcast to the scores or are None."""
+    """Context and weights (`attend`) of ``query . key * scale + bias``; `keep` and `bias` broadcast to them or are None."""
     if scale is None:
         scale = 1 / math.sqrt(array(query).shape[-1])
     scores = dot_scores(mul(query, scale), keys)
