@@ -146,7 +146,7 @@ class MultiheadAttention(Module):
             S counts what `add_bias_kv` and `add_zero_attn` append.
 
         A query for which all is masked gets weights and a context of zeros, so that its output is ``out_proj.bias``; in
-        PyTorch both are NaN (since 2.5 only with ``need_weights=True``). Positions that no query may use are read as zeros
+        PyTorch both are NaN (if ``need_weights=True``). Positions that no query may use are read as zeros
         if they hold NaN or infinity, in self-attention also as queries: such padding reaches neither results nor gradients.
         """
         self._check(query, key, value)
