@@ -37,6 +37,7 @@ from tinyrnn.nn.losses import (
     SmoothL1Loss,
 )
 from tinyrnn.nn.module import Module
+from tinyrnn.nn.multihead import MultiheadAttention
 from tinyrnn.nn.normalization import LayerNorm
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent import GRU, LSTM, RNN
@@ -80,6 +81,7 @@ __all__ = [
     "ModuleDict",
     "ModuleList",
     "MSELoss",
+    "MultiheadAttention",
     "NLLLoss",
     "Parameter",
     "ParameterDict",

@@ -11,6 +11,7 @@ from tinyrnn import _lazy
 from tinyrnn.ops import activations, elementary
 from tinyrnn.ops import dropout as dropout_ops
 from tinyrnn.ops.activations import gelu, logsigmoid, sigmoid, softplus, tanh
+from tinyrnn.ops.attention import scaled_dot_product_attention
 from tinyrnn.ops.ctc import ctc_loss
 from tinyrnn.ops.embedding import embedding, one_hot
 from tinyrnn.ops.losses import (
@@ -51,6 +52,7 @@ __all__ = [
     "one_hot",
     "pad",
     "relu",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
