@@ -66,6 +66,7 @@ from tinyrnn.ops.sorting import sort, argsort, topk
 from tinyrnn.random import (
     bernoulli, multinomial, normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm,
 )  # fmt: skip
+from tinyrnn.saving import load, save
 from tinyrnn.size import Size
 
 __version__ = "0.1.0"
@@ -91,6 +92,8 @@ __all__ = [
     # random.py
     "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
     "randperm",
+    # saving.py
+    "load", "save",
     # grad_modes.py
     "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
     "is_inference_mode_enabled",

@@ -248,7 +248,7 @@ def test_a_write_to_the_input_that_was_returned_is_counted():
 def test_a_second_backward_needs_retain_graph():
     loss = cube_of(tinyrnn).apply(leaf(3), 1.0).sum()
     loss.backward()
-    with pytest.raises(RuntimeError, match="a second time.*Cube"):
+    with pytest.raises(RuntimeError, match=r"a second time.*Cube"):
         loss.backward()
 
 
@@ -282,7 +282,7 @@ def test_once_differentiable():
     Square.apply(x).sum().backward()
     np.testing.assert_array_equal(x.grad, 2 * x.detach().numpy())
     (gradient,) = tinyrnn.autograd.grad(Square.apply(x).sum(), x, create_graph=True)
-    with pytest.raises(RuntimeError, match="differentiate twice.*once_differentiable"):
+    with pytest.raises(RuntimeError, match=r"differentiate twice.*once_differentiable"):
         gradient.sum().backward()
 
 
@@ -352,9 +352,9 @@ def test_what_is_not_there():
         Empty.apply(leaf(2))
     with pytest.raises(NotImplementedError, match="implement the backward"):
         Forward.apply(leaf(2)).sum().backward()
-    with pytest.raises(TypeError, match="can only save tensors, but argument 1 is of type int; .* attributes of ctx"):
+    with pytest.raises(TypeError, match=r"can only save tensors, but argument 1 is of type int; .* attributes of ctx"):
         Bad.apply(leaf(2))
-    with pytest.raises(NotImplementedError, match="mark_dirty.*clone"):
+    with pytest.raises(NotImplementedError, match=r"mark_dirty.*clone"):
         Dirty.apply(leaf(2))
     with pytest.raises(RuntimeError, match=r"not instantiated; call Empty.apply"):
         Empty()

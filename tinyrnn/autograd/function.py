@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyrnn import _lazy, dtypes
+from tinyrnn import _lazy
 from tinyrnn.engine.base import TensorBase, version_of, wrap
 from tinyrnn.engine.tape import SavedOutput, record, requires_grad
 from tinyrnn.grad_modes import no_grad
