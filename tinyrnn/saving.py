@@ -111,7 +111,7 @@ class _Writer:
         if kind in _PLAIN:
             return value
         if isinstance(value, TensorBase):
-            return {"tensor": [self._number(value.array), requires_grad(value)]}  # type: ignore[attr-defined]
+            return {"tensor": [self._number(value.array), requires_grad(value)]}
         if kind is list:
             return self._items(value, place)
         if kind in _NAMES and isinstance(value, dict):

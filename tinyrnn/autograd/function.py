@@ -115,13 +115,12 @@ class Function:
 
 def _recorded(function: type[Function], ctx: FunctionCtx, args: tuple[Any, ...], output: Any) -> Any:
     """What forward returned, its tensors with their place on the tape."""
-    outputs = output if isinstance(output, tuple) else (output,)
+    outputs = list(output) if isinstance(output, tuple) else [output]
     places = [index for index, value in enumerate(outputs) if isinstance(value, TensorBase)]
     if any(isinstance(x, TensorBase) for x in args) and places:
         computed = [outputs[place] for place in places]
         op = _Backward(function, ctx, args, outputs, places)
         tensors = record(op, args, tuple([tensor.array for tensor in computed]), _saved(ctx, args, computed))
-        outputs = list(outputs)
         for place, before, tensor in zip(places, computed, tensors, strict=True):
             if any(before is each for each in ctx._constant_outputs) or before.array.dtype.kind != "f":
                 tensor.node, tensor.output = None, 0
@@ -141,7 +140,7 @@ def _saved(ctx: FunctionCtx, args: tuple[Any, ...], computed: list[Any]) -> tupl
 class _Backward:
     """The backward function of one call, as the engine wants it: arrays, or tensors under ``create_graph``."""
 
-    def __init__(self, function: type[Function], ctx: FunctionCtx, args: tuple, outputs: tuple, places: list[int]) -> None:
+    def __init__(self, function: type[Function], ctx: FunctionCtx, args: tuple, outputs: list, places: list[int]) -> None:
         self.__name__ = function.__name__
         self.function = function
         self.ctx = ctx
@@ -205,8 +204,9 @@ def _unpacked(node: Any, item: Any) -> Any:
     """A saved tensor with its history; the engine has checked that it was not written to."""
     if not isinstance(item, SavedOutput):
         return item
-    tensor = wrap(item.array)
-    tensor.version, tensor.node, tensor.output = item.version, node, item.index
+    output: Any = item
+    tensor = wrap(output.array)
+    tensor.version, tensor.node, tensor.output = output.version, node, output.index
     return tensor
 
 
