@@ -5,6 +5,7 @@ PyTorch's deprecated `size_average` and `reduce` do not exist; what stands after
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -28,14 +29,14 @@ from tinyrnn.ops.softmax import log_softmax, log_softmax_backward
 # ---- reduction -----------------------------------------------------------------------------------------------------
 
 
-def _check_reduction(reduction):
+def check_reduction(reduction):
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'mean', 'sum' or 'none'")
 
 
-def _reduce(losses, reduction, total=None):
+def reduce(losses, reduction, total=None):
     """The mean (over `total`, by default the number of losses), the sum, or the losses themselves."""
-    _check_reduction(reduction)
+    check_reduction(reduction)
     if reduction == "none":
         return losses
     if reduction == "sum":
@@ -70,7 +71,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     ValueError, RuntimeError
         If shapes or dtypes do not fit together.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     x = array(input)
@@ -83,7 +84,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     options = (goal.reshape(-1), weight, ignore_index, label_smoothing)
     results = backend(x).cross_entropy_forward(_contiguous(array(rows)), *options)
     losses, _ = record(cross_entropy_backward, (rows,), results, (results[1], *options))
-    return _reduce(reshape(losses, goal.shape), reduction, _weight_of(goal, weight, ignore_index))
+    return reduce(reshape(losses, goal.shape), reduction, _weight_of(goal, weight, ignore_index))
 
 
 def cross_entropy_backward(node, g, g_log_probabilities, log_probabilities, goal, weight, ignore_index, smoothing):
@@ -131,7 +132,7 @@ def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reducti
     if weight is not None:
         target = mul(target, weight.reshape([-1 if i == axis else 1 for i in range(len(shape))]))
     losses = neg(sum_along(mul(log_softmax(input, axis), target), axis))
-    return _reduce(losses, reduction, array(losses).size)
+    return reduce(losses, reduction, array(losses).size)
 
 
 def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean"):
@@ -139,7 +140,7 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
 
     Shapes, parameters and errors are those of `cross_entropy` with class indices.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     x = array(input)
     axis = _class_axis("nll_loss", x)
     weight = _class_weight(weight, x, axis)
@@ -149,7 +150,7 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
     losses = neg(keep_where(kept, pick(input, np.expand_dims(safe, axis), axis, goal.shape)))
     if weight is not None:
         losses = mul(losses, weight[safe])
-    return _reduce(losses, reduction, _weight_of(goal, weight, ignore_index))
+    return reduce(losses, reduction, _weight_of(goal, weight, ignore_index))
 
 
 def _class_axis(name, x):
@@ -204,15 +205,15 @@ def _difference(input, target):
 
 def mse_loss(input, target, *, reduction="mean"):
     """The squared difference ``(input - target)**2``; different shapes are broadcast, with a warning."""
-    _check_reduction(reduction)
+    check_reduction(reduction)
     difference = _difference(input, target)
-    return _reduce(mul(difference, difference), reduction)
+    return reduce(mul(difference, difference), reduction)
 
 
 def l1_loss(input, target, *, reduction="mean"):
     """The absolute difference; different shapes are broadcast, with a warning."""
-    _check_reduction(reduction)
-    return _reduce(elementary.abs(_difference(input, target)), reduction)
+    check_reduction(reduction)
+    return reduce(elementary.abs(_difference(input, target)), reduction)
 
 
 def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
@@ -225,16 +226,16 @@ def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
     RuntimeError
         If `beta` is negative.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     if beta < 0:
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     difference = _difference(input, target)
     if beta == 0:
-        return _reduce(elementary.abs(difference), reduction)
+        return reduce(elementary.abs(difference), reduction)
     d = array(difference)
     size = np.abs(d)
     y = np.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta).astype(d.dtype, copy=False)
-    return _reduce(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
+    return reduce(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
 
 
 def smooth_l1_backward(node, g, difference, beta):
@@ -252,6 +253,53 @@ def clip_slope_backward(node, g, inside, beta):
     return mul(keep_where(inside, g), 1 / beta)
 
 
+def huber_loss(input, target, reduction="mean", delta=1.0):
+    """``d**2 / 2`` where the difference d is smaller than `delta`, else ``delta (abs(d) - delta / 2)`` (Huber 1964).
+
+    Different shapes are broadcast, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not positive.
+    """
+    check_reduction(reduction)
+    if delta <= 0:
+        raise ValueError(f"huber_loss does not support non-positive values for delta, got {delta}")
+    return reduce(mul(smooth_l1_loss(input, target, reduction="none", beta=delta), delta), reduction)
+
+
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """``(log(var) + (input - target)**2 / var) / 2``: the negative log-likelihood of `target` under N(input, var).
+
+    Parameters
+    ----------
+    input : predicted means.
+    var : predicted variances: a number, or a tensor of the shape of `input`; its last size may be 1 or left out.
+    full : also add the constant ``log(2 pi) / 2``.
+    eps : what smaller variances count as; their gradient is that of `eps`.
+
+    Raises
+    ------
+    ValueError
+        If a variance is negative, or their shape does not fit.
+    """
+    check_reduction(reduction)
+    v, shape = np.asarray(array(var)), array(input).shape
+    if (v < 0).any():
+        raise ValueError("gaussian_nll_loss: var has negative entry/entries")
+    if v.ndim and v.shape == shape[:-1] != shape:
+        var = reshape(var, (*v.shape, 1))
+    elif v.ndim and v.shape not in (shape, (*shape[:-1], 1)):
+        raise ValueError(f"gaussian_nll_loss: var is of incorrect size {v.shape} for an input of shape {shape}")
+    raised = np.maximum(eps - array(var), 0) if v.ndim else max(eps - float(v), 0.0)
+    var = add(var, raised)
+    difference = sub(input, target)
+    scale = elementary.log(var) if v.ndim else math.log(var)
+    losses = mul(add(arithmetic.div(mul(difference, difference), var), scale), 0.5)
+    return reduce(add(losses, 0.5 * math.log(2 * math.pi)) if full else losses, reduction)
+
+
 # ---- binary classification -----------------------------------------------------------------------------------------
 
 
@@ -267,7 +315,7 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     RuntimeError
         If an input is not between 0 and 1.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     _check_same_shape("binary_cross_entropy", input, target)
     x = array(input)
     if x.size and (x.min() < 0 or x.max() > 1):
@@ -279,7 +327,7 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     x, t = array(input), array(target)
     losses = (t - 1) * _clamped_log(1 - x) - t * _clamped_log(x)
     losses = record(binary_cross_entropy_backward, (input, target), losses, (input, target))
-    return _reduce(losses if weight is None else mul(losses, weight), reduction)
+    return reduce(losses if weight is None else mul(losses, weight), reduction)
 
 
 def binary_cross_entropy_backward(node, g, x, t):
@@ -327,13 +375,13 @@ def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="m
     ValueError
         If `input` and `target` differ in shape.
     """
-    _check_reduction(reduction)
+    check_reduction(reduction)
     _check_same_shape("binary_cross_entropy_with_logits", input, target)
     log_probability = activations.logsigmoid(input)
     if pos_weight is not None:
         log_probability = mul(log_probability, add(mul(sub(pos_weight, 1), target), 1))
     losses = sub(mul(sub(1, target), input), log_probability)
-    return _reduce(losses if weight is None else mul(losses, weight), reduction)
+    return reduce(losses if weight is None else mul(losses, weight), reduction)
 
 
 def _check_same_shape(name, input, target):
