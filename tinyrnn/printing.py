@@ -58,7 +58,7 @@ def representation(tensor: Any) -> str:
         text = np.array2string(
             host, separator=", ", prefix=prefix, formatter={"all": _formatter(host)}, threshold=_options["threshold"],
             edgeitems=_options["edgeitems"], max_line_width=_options["linewidth"],
-        ).replace(", ..., ", ",  ..., ")  # fmt: skip
+        ).replace(", ...,", ",  ...,")  # fmt: skip
     device, dtype = devices.of_array(array), dtypes.of_array(array)
     if device.type != "cpu":
         notes.append(f"device='{device}'")

@@ -285,18 +285,18 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
         If a variance is negative, or their shape does not fit.
     """
     check_reduction(reduction)
-    v, shape = np.asarray(array(var)), array(input).shape
+    shape = array(input).shape
+    var = var if isinstance(var, TensorBase) else np.asarray(var, array(input).dtype)
+    v = array(var)
     if (v < 0).any():
         raise ValueError("gaussian_nll_loss: var has negative entry/entries")
-    if v.ndim and v.shape == shape[:-1] != shape:
+    if v.ndim and v.shape == shape[:-1]:
         var = reshape(var, (*v.shape, 1))
     elif v.ndim and v.shape not in (shape, (*shape[:-1], 1)):
         raise ValueError(f"gaussian_nll_loss: var is of incorrect size {v.shape} for an input of shape {shape}")
-    raised = np.maximum(eps - array(var), 0) if v.ndim else max(eps - float(v), 0.0)
-    var = add(var, raised)
+    var = add(var, np.maximum(eps - array(var), 0).astype(v.dtype))
     difference = sub(input, target)
-    scale = elementary.log(var) if v.ndim else math.log(var)
-    losses = mul(add(arithmetic.div(mul(difference, difference), var), scale), 0.5)
+    losses = mul(add(elementary.log(var), arithmetic.div(mul(difference, difference), var)), 0.5)
     return reduce(add(losses, 0.5 * math.log(2 * math.pi)) if full else losses, reduction)
 
 

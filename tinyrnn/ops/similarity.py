@@ -45,6 +45,15 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, *, reduction="mean
 
 
 def margin_ranking_loss(input1, input2, target, margin=0.0, *, reduction="mean"):
-    """max(0, -target (input1 - input2) + margin): with `target` 1, input1 should be larger by `margin`, with -1 input2."""
+    """max(0, -target (input1 - input2) + margin): with `target` 1, input1 should be larger by `margin`, with -1 input2.
+
+    Raises
+    ------
+    RuntimeError
+        If the tensors differ in their number of dimensions.
+    """
     check_reduction(reduction)
+    shapes = [array(x).shape for x in (input1, input2, target)]
+    if len({len(shape) for shape in shapes}) > 1:
+        raise RuntimeError(f"margin_ranking_loss: expected tensors of as many dimensions each, got shapes {shapes}")
     return reduce(clamp_min(sub(margin, mul(target, sub(input1, input2))), 0), reduction)
