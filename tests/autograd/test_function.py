@@ -245,6 +245,23 @@ def test_a_write_to_the_input_that_was_returned_is_counted():
         square.sum().backward()
 
 
+def test_a_write_to_a_view_of_the_input_that_was_returned_is_counted():
+    class View(Function):
+        @staticmethod
+        def forward(ctx, x):
+            return x.view_as(x)
+
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    x = leaf(3) * 1
+    square = x * x
+    View.apply(x).mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation: mul at"):
+        square.sum().backward()
+
+
 def test_a_second_backward_needs_retain_graph():
     loss = cube_of(tinyrnn).apply(leaf(3), 1.0).sum()
     loss.backward()

@@ -124,11 +124,18 @@ def _recorded(function: type[Function], ctx: FunctionCtx, args: tuple[Any, ...],
         for place, before, tensor in zip(places, computed, tensors, strict=True):
             if any(before is each for each in ctx._constant_outputs) or before.array.dtype.kind != "f":
                 tensor.node, tensor.output = None, 0
-            if any(before is x for x in args):  # one memory, one counter of writes
+            if _shares_memory(before, ctx, args):  # one memory, one counter of writes
                 tensor.version = version_of(before)
             outputs[place] = tensor
     ctx._to_save = ctx._constant_outputs = ()
     return tuple(outputs) if isinstance(output, tuple) else outputs[0]
+
+
+def _shares_memory(output: Any, ctx: FunctionCtx, args: tuple[Any, ...]) -> bool:
+    """Whether an output is an input, or a view that was not saved (what was saved counts the writes to itself)."""
+    if any(output is x for x in args):
+        return True
+    return output.window is not None and not any(output is x for x in ctx._to_save)
 
 
 def _saved(ctx: FunctionCtx, args: tuple[Any, ...], computed: list[Any]) -> tuple[Any, ...]:
