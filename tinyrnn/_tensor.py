@@ -71,7 +71,7 @@ class Tensor(TensorBase):
     # ---- autograd (autograd/gradients.py) ----
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Add the derivatives of this tensor to ``.grad`` of the leaves; see `tinyrnn.autograd.backward`."""
-        gradients.backward(self, gradient, retain_graph, create_graph, inputs)
+        gradients.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     @property
     def grad(self):
