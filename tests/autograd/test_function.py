@@ -218,11 +218,15 @@ def test_the_gradient_returned_is_never_written_to():
 
         @staticmethod
         def backward(ctx, g):
-            return ctx.weight, ctx.weight, None
+            return ctx.weight, (ctx.weight if ctx.needs_input_grad[1] else None), None
 
     x, weight = leaf(3), tinyrnn.ones(3, dtype=tinyrnn.float64)
-    (First.apply(x, x, weight) + x).sum().backward()
-    assert weight.tolist() == [1, 1, 1] and x.grad.tolist() == [3, 3, 3]
+    earlier = x * 2
+    (First.apply(x, 1.0, weight) + First.apply(x, x, weight) + earlier).sum().backward()
+    (First.apply(x, 1.0, weight) + earlier.detach()).sum().backward()
+    twice = x * 2
+    (First.apply(x, 1.0, weight) + twice).sum().backward()
+    assert weight.tolist() == [1, 1, 1] and x.grad.tolist() == [9, 9, 9]
 
 
 def test_writing_to_what_was_saved_is_an_error():

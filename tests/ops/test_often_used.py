@@ -140,6 +140,9 @@ def test_normalize_of_zeros_has_no_nan():
     x = tinyrnn.zeros(2, 3, requires_grad=True)
     tinyrnn.nn.functional.normalize(x).sum().backward()
     assert not x.grad.isnan().any()
+    check(
+        lambda lib, x, y: lib.nn.CosineEmbeddingLoss()(x, y, lib.tensor([1, -1])), np.zeros((2, 3)), normal(2, 3), second=False
+    )
 
 
 def test_targets_have_to_fit():

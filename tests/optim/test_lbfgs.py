@@ -148,24 +148,55 @@ def test_a_state_of_pytorch_goes_on_here():
         np.testing.assert_allclose(mine.detach(), its, rtol=1e-8, atol=1e-8)
 
 
-@pytest.mark.parametrize("seed", range(20))
-def test_the_line_search_finds_a_strong_wolfe_point(seed):
+def wavy(seed):
+    """A loss along a line with several minima, its slope, which is negative at 0, and a first step length."""
     rng = np.random.default_rng(seed)
-    a, b, c = rng.normal(size=3)
-
-    def loss(t):
-        return 0.1 * t * t + math.sin(a * t) + b * math.cos(c * t)
+    a, b, c = rng.normal(size=3) * 2
 
     def slope(t):
         return 0.2 * t + a * math.cos(a * t) - b * c * math.sin(c * t)
 
     way = -1 if slope(0.0) > 0 else 1
-    start = Point(0.0, loss(0.0), None, way * slope(0.0))
-    found = strong_wolfe(
-        lambda t: Point(t, loss(way * t), None, way * slope(way * t)), start, 10 ** rng.uniform(-3, 2), 1.0, max_steps=50
-    )
-    assert found.loss <= start.loss + line_search._DECREASE * found.t * start.slope
-    assert abs(found.slope) <= -line_search._CURVATURE * start.slope
+    t = 10 ** rng.uniform(-3, 2)
+    return lambda t: 0.1 * t * t + math.sin(a * way * t) + b * math.cos(c * t), lambda t: way * slope(way * t), t
+
+
+SEEDS = range(400)
+
+
+def test_the_line_search_finds_strong_wolfe_points():
+    for seed in SEEDS:
+        loss, slope, t = wavy(seed)
+        start = Point(0.0, loss(0.0), None, slope(0.0))
+        found = strong_wolfe(lambda t: Point(t, loss(t), None, slope(t)), start, t, 1.0, max_steps=50)  # noqa: B023
+        assert found.loss <= start.loss + line_search._DECREASE * found.t * start.slope
+        assert abs(found.slope) <= -line_search._CURVATURE * start.slope
+
+
+@pytest.mark.parametrize("max_steps", [0, 2, 5, 25])
+def test_the_line_search_tries_the_step_lengths_that_pytorch_tries(max_steps):
+    torch = pytest.importorskip("torch")
+    from torch.optim.lbfgs import _strong_wolfe
+
+    one = torch.ones(1, dtype=torch.float64)
+    for seed in SEEDS:
+        loss, slope, t = wavy(seed)
+        ours, theirs = [], []
+
+        def evaluate(t):
+            ours.append(t)  # noqa: B023
+            return Point(t, loss(t), slope(t), slope(t))  # noqa: B023
+
+        def objective(x, t, d):
+            theirs.append(float(t))  # noqa: B023
+            return loss(float(t)), slope(float(t)) * one  # noqa: B023
+
+        start = Point(0.0, loss(0.0), slope(0.0), slope(0.0))
+        found = strong_wolfe(evaluate, start, t, 1.0, max_steps=max_steps)
+        gradient = slope(0.0) * one
+        expected = _strong_wolfe(objective, None, t, one, loss(0.0), gradient, gradient.dot(one), max_ls=max_steps)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9)
+        np.testing.assert_allclose([found.loss, found.t], [float(expected[0]), float(expected[2])], rtol=1e-9)
 
 
 def test_errors():
