@@ -56,7 +56,7 @@ def test_unknown_names_are_answered_with_the_nearest():
         ("optim.lr_scheduler", "CosineLR", "CosineAnnealingLR"),
         ("utils.data", "Dataloader", "DataLoader"),
         ("optim", "AdamWW", "AdamW"),
-        ("autograd", "Function", None),
+        ("autograd", "Funktion", "Function"),
     ],
 )
 def test_so_are_those_of_the_parts(place, name, near):

@@ -11,7 +11,9 @@ from math import e, inf, nan, pi
 
 from tinyrnn import _compiled  # noqa: F401, RUF100  (first: it decides whether what follows runs compiled)
 from tinyrnn._tensor import Tensor
-from tinyrnn.configuration import get_num_threads, set_num_threads, show_config
+from tinyrnn.configuration import (
+    are_deterministic_algorithms_enabled, get_num_threads, set_num_threads, show_config, use_deterministic_algorithms,
+)  # fmt: skip
 from tinyrnn.conversion import is_floating_point, is_tensor, numel
 from tinyrnn.creation import (
     tensor, as_tensor, asarray, from_numpy, from_dlpack, zeros, ones, empty, full, arange, linspace, eye,
@@ -30,6 +32,10 @@ from tinyrnn.autograd.wengert import tape
 from tinyrnn.generator import (
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
 )  # fmt: skip
+from tinyrnn.legacy import (
+    BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor, ShortTensor,
+    set_default_tensor_type,
+)  # fmt: skip
 from tinyrnn.ops.activations import tanh, sigmoid, relu
 from tinyrnn.ops.arithmetic import (
     add, sub, rsub, neg, positive, mul, div, floor_divide, remainder, lerp, addcmul, addcdiv, subtract,
@@ -40,6 +46,8 @@ from tinyrnn.ops.comparison import (
     bitwise_and, bitwise_or, bitwise_xor, bitwise_not, equal, isclose, allclose, not_equal, less, less_equal,
     greater, greater_equal,
 )  # fmt: skip
+from tinyrnn.ops.counting import bincount, unique
+from tinyrnn.ops.einsum import einsum
 from tinyrnn.ops.elementary import (
     exp, expm1, log, log2, log10, log1p, sin, cos, erf, abs, absolute, sign, floor, ceil, trunc, round,
 )  # fmt: skip
@@ -53,19 +61,23 @@ from tinyrnn.ops.normalization import layer_norm
 from tinyrnn.ops.norms import norm
 from tinyrnn.ops.powers import pow, reciprocal, square, sqrt, rsqrt
 from tinyrnn.ops.products import matmul, mm, bmm, mv, dot, outer, addmm, baddbmm
-from tinyrnn.ops.reductions import sum, mean, var, std, logsumexp, cumsum, prod, all, any, count_nonzero
+from tinyrnn.ops.reductions import (
+    sum, mean, var, std, logsumexp, logaddexp, cumsum, cumprod, prod, all, any, count_nonzero,
+)  # fmt: skip
 from tinyrnn.ops.repeating import tile, repeat_interleave
-from tinyrnn.ops.selection import where, maximum, minimum, clamp, clip, clamp_min, clamp_max
+from tinyrnn.ops.selection import where, maximum, minimum, clamp, clip, clamp_min, clamp_max, nan_to_num
 from tinyrnn.ops.shaping import (
     reshape, flatten, ravel, unflatten, permute, transpose, swapaxes, swapdims, t, movedim, moveaxis, squeeze,
     unsqueeze, broadcast_to, broadcast_tensors, meshgrid, clone,
 )  # fmt: skip
-from tinyrnn.ops.slicing import narrow, select, unbind, split, chunk, cat, concat, concatenate, stack
+from tinyrnn.ops.slicing import narrow, select, unbind, split, chunk, cat, concat, concatenate, stack, hstack, vstack
 from tinyrnn.ops.softmax import softmax, log_softmax
 from tinyrnn.ops.sorting import sort, argsort, topk
+from tinyrnn.printing import set_printoptions
 from tinyrnn.random import (
     bernoulli, multinomial, normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm,
 )  # fmt: skip
+from tinyrnn.saving import load, save
 from tinyrnn.size import Size
 
 __version__ = "0.1.0"
@@ -73,6 +85,9 @@ __version__ = "0.1.0"
 __all__ = [
     # _tensor.py
     "Tensor",
+    # legacy.py
+    "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
+    "ShortTensor", "set_default_tensor_type",
     # size.py
     "Size",
     # devices.py
@@ -91,13 +106,18 @@ __all__ = [
     # random.py
     "bernoulli", "multinomial", "normal", "rand", "rand_like", "randint", "randint_like", "randn", "randn_like",
     "randperm",
+    # printing.py
+    "set_printoptions",
+    # saving.py
+    "load", "save",
     # grad_modes.py
     "no_grad", "enable_grad", "inference_mode", "set_grad_enabled", "is_grad_enabled",
     "is_inference_mode_enabled",
     # autograd/wengert.py
     "tape",
     # configuration.py
-    "show_config", "get_num_threads", "set_num_threads",
+    "show_config", "get_num_threads", "set_num_threads", "are_deterministic_algorithms_enabled",
+    "use_deterministic_algorithms",
     # ops/arithmetic.py
     "add", "sub", "rsub", "neg", "positive", "mul", "div", "floor_divide", "remainder", "lerp", "addcmul",
     "addcdiv", "subtract", "multiply", "divide", "true_divide", "negative",
@@ -111,13 +131,13 @@ __all__ = [
     "logical_or", "logical_xor", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "equal", "isclose",
     "allclose", "not_equal", "less", "less_equal", "greater", "greater_equal",
     # ops/selection.py
-    "where", "maximum", "minimum", "clamp", "clip", "clamp_min", "clamp_max",
+    "where", "maximum", "minimum", "clamp", "clip", "clamp_min", "clamp_max", "nan_to_num",
     # ops/activations.py
     "tanh", "sigmoid", "relu",
     # ops/products.py
-    "matmul", "mm", "bmm", "mv", "dot", "outer", "addmm", "baddbmm",
+    "einsum", "matmul", "mm", "bmm", "mv", "dot", "outer", "addmm", "baddbmm",
     # ops/reductions.py
-    "sum", "mean", "var", "std", "logsumexp", "cumsum", "prod", "all", "any", "count_nonzero",
+    "sum", "mean", "var", "std", "logsumexp", "logaddexp", "cumsum", "cumprod", "prod", "all", "any", "count_nonzero",
     # ops/extremes.py
     "amax", "amin", "max", "min", "argmax", "argmin",
     # ops/norms.py
@@ -132,19 +152,20 @@ __all__ = [
     # ops/flipping.py
     "flip", "roll",
     # ops/slicing.py
-    "narrow", "select", "unbind", "split", "chunk", "cat", "concat", "concatenate", "stack",
+    "narrow", "select", "unbind", "split", "chunk", "cat", "concat", "concatenate", "stack", "hstack",
+    "vstack",
     # ops/gathering.py
     "gather", "scatter", "scatter_add", "take_along_dim", "index_select", "index_add", "index_copy",
     "index_fill",
     # ops/masking.py
     "masked_fill", "masked_select", "tril", "triu", "nonzero",
-    # ops/sorting.py
-    "sort", "argsort", "topk",
+    # ops/sorting.py, ops/counting.py
+    "sort", "argsort", "topk", "bincount", "unique",
     # ops/normalization.py
     "layer_norm",
     # numbers, and the parts that load when asked for
     "e", "inf", "nan", "pi", "newaxis",
-    "autograd", "cuda", "nn", "optim", "seq2seq", "training", "utils",
+    "accelerator", "autograd", "backends", "cuda", "nn", "optim", "seq2seq", "training", "utils",
 ]  # fmt: skip
 
 newaxis = None

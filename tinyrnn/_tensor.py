@@ -11,6 +11,7 @@ from tinyrnn.ops import (
     activations,
     arithmetic,
     comparison,
+    counting,
     elementary,
     extremes,
     flipping,
@@ -26,6 +27,7 @@ from tinyrnn.ops import (
     shaping,
     slicing,
     sorting,
+    windows,
     writing,
 )
 from tinyrnn.ops import softmax as softmaxes
@@ -69,7 +71,7 @@ class Tensor(TensorBase):
     # ---- autograd (autograd/gradients.py) ----
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None):
         """Add the derivatives of this tensor to ``.grad`` of the leaves; see `tinyrnn.autograd.backward`."""
-        gradients.backward(self, gradient, retain_graph, create_graph, inputs)
+        gradients.backward(self, gradient, retain_graph, create_graph, inputs=inputs)
 
     @property
     def grad(self):
@@ -174,6 +176,7 @@ class Tensor(TensorBase):
     trunc = elementary.trunc
     round = elementary.round
     clamp = clip = selection.clamp
+    nan_to_num = selection.nan_to_num
     clamp_min = selection.clamp_min
     clamp_max = selection.clamp_max
     maximum = selection.maximum
@@ -230,7 +233,9 @@ class Tensor(TensorBase):
     std = reductions.std
     prod = reductions.prod
     cumsum = reductions.cumsum
+    cumprod = reductions.cumprod
     logsumexp = reductions.logsumexp
+    logaddexp = reductions.logaddexp
     all = reductions.all
     any = reductions.any
     count_nonzero = reductions.count_nonzero
@@ -244,7 +249,7 @@ class Tensor(TensorBase):
     softmax = softmaxes.softmax
     log_softmax = softmaxes.log_softmax
 
-    # ---- shape (ops/shaping.py, ops/repeating.py, ops/flipping.py, ops/slicing.py) ----
+    # ---- shape (ops/shaping.py, ops/repeating.py, ops/flipping.py, ops/slicing.py, ops/windows.py) ----
     reshape = shaping.reshape
     view = shaping.view
     reshape_as = shaping.reshape_as
@@ -278,12 +283,13 @@ class Tensor(TensorBase):
     select = slicing.select
     unbind = slicing.unbind
     chunk = slicing.chunk
+    unfold = windows.unfold
 
     def split(self, split_size, dim=0):
         """See `tinyrnn.split`."""
         return slicing.split(self, split_size, dim)
 
-    # ---- indexing, masks, sorting (ops/indexing.py, ops/gathering.py, ops/masking.py, ops/sorting.py) ----
+    # ---- indexing, masks, sorting (ops/indexing.py, gathering.py, masking.py, sorting.py, counting.py) ----
     __getitem__ = indexing.getitem
     __len__ = indexing.length
     __iter__ = indexing.iterate
@@ -304,6 +310,8 @@ class Tensor(TensorBase):
     sort = sorting.sort
     argsort = sorting.argsort
     topk = sorting.topk
+    unique = counting.unique
+    bincount = counting.bincount
 
     # ---- in-place writes (ops/writing.py) ----
     __setitem__ = writing.setitem
@@ -396,7 +404,8 @@ class Tensor(TensorBase):
     float, double, half = conversion.float_, conversion.double, conversion.half
     int, long, short = conversion.int_, conversion.long, conversion.short
     byte, bool = conversion.byte, conversion.bool_
-    new_tensor, new_full, new_empty = conversion.new_tensor, conversion.new_full, conversion.new_empty
+    new, new_tensor = conversion.new, conversion.new_tensor
+    new_full, new_empty = conversion.new_full, conversion.new_empty
     new_zeros, new_ones = conversion.new_zeros, conversion.new_ones
     uniform_, normal_, random_ = random.uniform_, random.normal_, random.random_
     bernoulli_, exponential_ = random.bernoulli_, random.exponential_

@@ -14,6 +14,7 @@ except ImportError:  # not built, or TINYRNN_PURE=1
     native = None
 
 _OPTIONAL = ("cupy", "matplotlib", "torch")
+_deterministic = False
 
 
 def set_num_threads(number: int, /) -> None:
@@ -40,6 +41,20 @@ def set_num_threads(number: int, /) -> None:
 def get_num_threads() -> int:
     """How many threads the CPU kernels use at most (see `set_num_threads`)."""
     return 1 if native is None else native.get_num_threads()
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Ask for results that are the same bits in every run, which they are whatever was asked: nothing is ever switched.
+
+    `warn_only` would warn of operations that are not deterministic; there are none.
+    """
+    global _deterministic
+    _deterministic = bool(mode)
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What was last said to `use_deterministic_algorithms`; results are deterministic in either case."""
+    return _deterministic
 
 
 def show_config() -> str:

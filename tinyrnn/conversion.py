@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyrnn import creation, devices, dtypes
+from tinyrnn import creation, devices, dtypes, legacy
 from tinyrnn.engine.base import TensorBase, version_of, wrap
 from tinyrnn.engine.tape import requires_grad
 from tinyrnn.ops.casting import cast
@@ -186,19 +186,9 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bo
 
 def type_(self, dtype: Any = None) -> Any:
     """``type(dtype)`` converts; ``type()`` names the type as PyTorch does, e.g. ``"torch.FloatTensor"``."""
-    found = dtypes.of_array(self.array)
-    names = {
-        dtypes.float64: "Double", dtypes.float32: "Float", dtypes.float16: "Half", dtypes.uint8: "Byte", dtypes.int8: "Char",
-        dtypes.int16: "Short", dtypes.int32: "Int", dtypes.int64: "Long", dtypes.bool_: "Bool",
-    }  # fmt: skip
     if dtype is None:
-        return f"torch.{names[found]}Tensor"
-    if isinstance(dtype, str):
-        for each, name in names.items():
-            if dtype == f"torch.{name}Tensor":
-                return to(self, each)
-        raise ValueError(f"invalid type: {dtype!r}; expected a dtype such as tinyrnn.float32")
-    return to(self, dtype)
+        return legacy.name_of(dtypes.of_array(self.array))
+    return to(self, legacy.dtype_of(dtype))
 
 
 def type_as(self, other: Any) -> Any:
@@ -258,6 +248,11 @@ def cuda(self, device: Any = None):
 
 
 # ---- tensors like this one ----
+
+
+def new(self, *data: Any):
+    """Like the constructor ``Tensor(...)``, in this tensor's dtype: from sizes, uninitialised, or a copy of a sequence."""
+    return wrap(creation.legacy_array(data, dtypes.of_array(self.array)))
 
 
 def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False):

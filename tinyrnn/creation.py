@@ -198,15 +198,15 @@ def _find_ragged(data: Any, dim: int = 1) -> None:
         _find_ragged(item, dim + 1)
 
 
-def legacy_array(arguments: tuple[Any, ...]) -> np.ndarray:
-    """The array that ``Tensor(*arguments)`` holds: nothing, sizes, or a copy of data, in the default dtype.
+def legacy_array(arguments: tuple[Any, ...], dtype: Any = None) -> np.ndarray:
+    """The array that ``Tensor(*arguments)`` holds: nothing, sizes, or a copy of data, by default in the default dtype.
 
     Raises
     ------
     TypeError
         If the arguments are none of these.
     """
-    dtype = dtypes.get_default_dtype()
+    dtype = dtype or dtypes.get_default_dtype()
     if not arguments:
         return np.empty(0, dtype.numpy)
     data = arguments[0]

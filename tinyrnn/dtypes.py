@@ -74,13 +74,13 @@ def get_default_dtype() -> dtype:
     return _default
 
 
-def set_default_dtype(new: dtype) -> None:
+def set_default_dtype(d: dtype) -> None:
     """Set the dtype of new floating-point tensors."""
     global _default
-    new = as_dtype(new)
-    if not new.is_floating_point:
-        raise TypeError(f"only floating-point types are supported as the default type, got {new}")
-    _default = new
+    d = as_dtype(d)
+    if not d.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+    _default = d
 
 
 def of_array(array: Any) -> dtype:

@@ -77,9 +77,9 @@ def no_grad(function: Callable | None = None) -> Any:
     return _Mode(grad=False) if function is None else _Mode(grad=False)(function)
 
 
-def enable_grad(function: Callable | None = None) -> Any:
+def enable_grad(orig_func: Callable | None = None) -> Any:
     """Record again inside a `no_grad` block (not inside `inference_mode`)."""
-    return _Mode(grad=True) if function is None else _Mode(grad=True)(function)
+    return _Mode(grad=True) if orig_func is None else _Mode(grad=True)(orig_func)
 
 
 def inference_mode(mode: Any = True) -> Any:

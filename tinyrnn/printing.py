@@ -1,4 +1,4 @@
-"""How a tensor is printed: like PyTorch, with four digits."""
+"""How a tensor is printed: like PyTorch, by default with four digits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,39 @@ import numpy as np
 from tinyrnn import devices, dtypes
 from tinyrnn.engine.tape import source_of
 
-PRECISION, THRESHOLD, EDGE_ITEMS, LINE_WIDTH = 4, 1000, 3, 80
+_PROFILES: dict[str, dict[str, Any]] = {
+    "default": {"precision": 4, "threshold": 1000, "edgeitems": 3, "linewidth": 80},
+    "short": {"precision": 2, "threshold": 1000, "edgeitems": 2, "linewidth": 80},
+    "full": {"precision": 4, "threshold": float("inf"), "edgeitems": 3, "linewidth": 80},
+}
+_options: dict[str, Any] = {**_PROFILES["default"], "sci_mode": None}
+
+
+def set_printoptions(
+    precision: int | None = None,
+    threshold: float | None = None,
+    edgeitems: int | None = None,
+    linewidth: int | None = None,
+    profile: str | None = None,
+    sci_mode: bool | None = None,
+) -> None:
+    """How tensors are printed from now on; what is None stays as it is.
+
+    Parameters
+    ----------
+    precision : digits after the point.
+    threshold : the number of elements from which on only those at the edges are printed.
+    edgeitems : how many these are, at each end of each dimension.
+    linewidth : characters per line.
+    profile : "default", "short" (2 digits) or "full" (all elements): values for the four above, which may then change some.
+    sci_mode : whether numbers have an exponent; None: where their magnitudes differ much.
+    """
+    if profile is not None:
+        if profile not in _PROFILES:
+            raise ValueError(f"set_printoptions: profile={profile!r}, expected one of {', '.join(_PROFILES)}")
+        _options.update(_PROFILES[profile])
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    _options.update({name: value for name, value in given.items() if value is not None}, sci_mode=sci_mode)
 
 
 def representation(tensor: Any) -> str:
@@ -24,9 +56,9 @@ def representation(tensor: Any) -> str:
             notes.append(f"size={tuple(host.shape)}")
     else:
         text = np.array2string(
-            host, separator=", ", prefix=prefix, formatter={"all": _formatter(host)}, threshold=THRESHOLD,
-            edgeitems=EDGE_ITEMS, max_line_width=LINE_WIDTH,
-        ).replace(", ..., ", ",  ..., ")  # fmt: skip
+            host, separator=", ", prefix=prefix, formatter={"all": _formatter(host)}, threshold=_options["threshold"],
+            edgeitems=_options["edgeitems"], max_line_width=_options["linewidth"],
+        ).replace(", ...,", ",  ...,")  # fmt: skip
     device, dtype = devices.of_array(array), dtypes.of_array(array)
     if device.type != "cpu":
         notes.append(f"device='{device}'")
@@ -38,7 +70,7 @@ def representation(tensor: Any) -> str:
         notes.append("requires_grad=True" if source is tensor else f"grad_fn={grad_fn_name(source)}")
     lines = prefix + text
     for note in notes:
-        room = LINE_WIDTH - len(lines) + lines.rfind("\n") + 1 - len(note) - 3
+        room = _options["linewidth"] - len(lines) + lines.rfind("\n") + 1 - len(note) - 3
         lines += f", {note}" if room >= 0 else f",\n{' ' * len(prefix)}{note}"
     return lines + ")"
 
@@ -58,13 +90,14 @@ def _formatter(array: np.ndarray) -> Any:
     numbers = shown.astype(np.float64)
     finite_with_sign = numbers[np.isfinite(numbers) & (numbers != 0)]
     finite = np.abs(finite_with_sign)
-    plain = "{:.0f}." if (finite == np.ceil(finite)).all() else f"{{:.{PRECISION}f}}"
+    plain = "{:.0f}." if (finite == np.ceil(finite)).all() else f"{{:.{_options['precision']}f}}"
     form = plain
     if finite.size:
         largest, smallest = finite.max(), finite.min()
         whole = plain == "{:.0f}."
-        if largest / smallest > 1000 or largest > 1e8 or (smallest < 1e-4 and not whole):
-            form = f"{{:.{PRECISION}e}}"
+        wide = largest / smallest > 1000 or largest > 1e8 or (smallest < 1e-4 and not whole)
+        if wide if _options["sci_mode"] is None else _options["sci_mode"]:
+            form = f"{{:.{_options['precision']}e}}"
 
     def text(value: Any) -> str:
         number = float(value)
@@ -76,8 +109,9 @@ def _formatter(array: np.ndarray) -> Any:
 
 def _shown(array: np.ndarray) -> np.ndarray:
     """The elements that are printed, flat: a large array shows only those at its edges."""
-    if array.size > THRESHOLD:
+    if array.size > _options["threshold"]:
+        edge = _options["edgeitems"]
         for axis, size in enumerate(array.shape):
-            if size > 2 * EDGE_ITEMS:
-                array = array.take([*range(EDGE_ITEMS), *range(size - EDGE_ITEMS, size)], axis)
+            if size > 2 * edge:
+                array = array.take([*range(edge), *range(size - edge, size)], axis)
     return array.ravel()

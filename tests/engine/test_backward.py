@@ -532,3 +532,11 @@ def test_retained_gradients_are_what_hooks_made_of_them():
     y.register_hook(lambda g: g * 10.0)
     y.sum().backward()
     np.testing.assert_allclose(y.grad.numpy(), 10.0)
+
+
+def test_only_inputs_is_all_there_is():
+    """Many programs pass only_inputs=True, some by position."""
+    x = leaf(2)
+    assert autograd.grad((x * 3.0).sum(), x, None, None, False, True)[0].tolist() == [3, 3]
+    with pytest.raises(NotImplementedError, match="only_inputs=False, expected True"):
+        autograd.grad((x * 3.0).sum(), x, only_inputs=False)

@@ -8,7 +8,6 @@ import pytest
 import tinyrnn
 from tinyrnn import nn
 from tinyrnn.autograd import gradcheck, gradgradcheck
-from tinyrnn.ops.windows import overlap_add, sliding_windows
 
 F64 = tinyrnn.float64
 B, Tq, S, Dq, Dk, A = 3, 4, 5, 4, 3, 6
@@ -131,16 +130,6 @@ def test_derivatives(kind):
     inputs = [each.requires_grad_() for each in inputs]
     assert gradcheck(call, inputs)
     assert gradgradcheck(call, inputs)
-
-
-@pytest.mark.parametrize("width", [1, 3, 7])
-def test_windows_are_a_convolution_and_have_their_adjoint(width):
-    x, filters = draw(2, 5), draw(width, seed=1)
-    rows = [np.convolve(row, filters.numpy()[::-1])[width // 2 :][:5] for row in x.numpy()]
-    assert_close(sliding_windows(x, width) @ filters, np.stack(rows))
-    g = draw(2, 5, width, seed=2)
-    assert_close((sliding_windows(x, width) * g).sum(), (x * overlap_add(g)).sum())
-    assert gradgradcheck(lambda x: sliding_windows(x, width) ** 2, (x.requires_grad_(),))
 
 
 def test_the_coverage_loss_is_its_formula():

@@ -94,6 +94,17 @@ def test_errors():
         init.orthogonal_(big(3))
 
 
+def test_truncated_normal():
+    array = init.trunc_normal_(big(), mean=1.0, std=2.0, a=-1.0, b=4.0).array
+    assert array.min() >= -1 and array.max() <= 4 and array.min() < -0.99 and array.max() > 3.99
+    inside = np.random.default_rng(0).normal(1, 2, 200_000)
+    inside = inside[(inside >= -1) & (inside <= 4)]
+    np.testing.assert_allclose([array.mean(), array.std()], [inside.mean(), inside.std()], rtol=0.02)
+    for a, b in ((8.0, 9.0), (1.0, 1.0), (2.0, 1.0)):
+        with pytest.raises(ValueError, match=r"too far from mean=0.0 with std=1.0, or empty; widen it"):
+            init.trunc_normal_(big(3, 3), a=a, b=b)
+
+
 def test_gains_equal_pytorch():
     torch = pytest.importorskip("torch")
     for name, param in [(n, None) for n in ("linear", "sigmoid", "tanh", "relu", "selu", "leaky_relu")] + [("leaky_relu", 0.3)]:

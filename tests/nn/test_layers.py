@@ -89,22 +89,63 @@ ACTIVATIONS = {
     "log_softmax": lambda nn: nn.LogSoftmax(dim=0),
     "log_sigmoid": lambda nn: nn.LogSigmoid(),
     "hardtanh": lambda nn: nn.Hardtanh(-0.5, 1.5),
+    "selu": lambda nn: nn.SELU(),
+    "softsign": lambda nn: nn.Softsign(),
+    "hardsigmoid": lambda nn: nn.Hardsigmoid(),
+    "prelu": lambda nn: nn.PReLU(),
+    "prelu_by_feature": lambda nn: nn.PReLU(3, init=0.1),
+    "glu": lambda nn: nn.GLU(),
+    "glu_0": lambda nn: nn.GLU(dim=0),
+    "unflatten": lambda nn: nn.Unflatten(0, (2, 2)),
     "flatten": lambda nn: nn.Flatten(),
     "identity": lambda nn: nn.Identity(3, some="option"),
 }
 
 
+TOLERANCES = {"hardsigmoid": 1e-7}  # PyTorch's gradient is a float32 1/6 there
+
+
 @pytest.mark.parametrize("name", ACTIVATIONS)
 def test_activations(name):
-    compare(ACTIVATIONS[name], normal(4, 3, 2), tolerance=1e-10)
+    compare(ACTIVATIONS[name], normal(4, 3, 2), tolerance=TOLERANCES.get(name, 1e-10))
 
 
-@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "SiLU", "Hardtanh"])
+@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "SELU", "SiLU", "Hardtanh", "Hardsigmoid"])
 def test_inplace_activations(name):
     """The result is the input, overwritten, and gradients go through it."""
-    compare(lambda nn: nn.Sequential(nn.Linear(3, 3), getattr(nn, name)(inplace=True)), normal(4, 3), tolerance=1e-10)
+    compare(lambda nn: nn.Sequential(nn.Linear(3, 3), getattr(nn, name)(inplace=True)), normal(4, 3), tolerance=1e-7)
     x = tinyrnn.tensor([-2.0, 3.0])
     assert getattr(nn, name)(inplace=True)(x) is x
+
+
+def test_activation_errors():
+    with pytest.raises(RuntimeError, match="glu: halving dimension must be even, but dimension -1 is size 3"):
+        nn.GLU()(tinyrnn.ones(2, 3))
+    with pytest.raises(RuntimeError, match="prelu: expected a weight of 1 or 3 elements, got 2"):
+        nn.PReLU(2)(tinyrnn.ones(2, 3))
+    with pytest.raises(AttributeError, match=r"tinyrnn.nn has no 'Conv1d' .* the nearest there is: Linear over windows"):
+        nn.Conv1d
+    with pytest.raises(AttributeError, match="'Linear' object has no attribute 'register_full_backward_hook'; the nearest"):
+        nn.Linear(1, 1).register_full_backward_hook
+
+
+@pytest.mark.parametrize("hard", [False, True])
+def test_gumbel_softmax(hard):
+    """Draws the classes as often as their probabilities say, and has the gradient of the relaxed sample."""
+    tinyrnn.manual_seed(0)
+    logits = tinyrnn.tensor([0.5, -1.0, 2.0, -tinyrnn.inf], dtype=tinyrnn.float64).expand(20_000, 4).clone().requires_grad_()
+    drawn = nn.functional.gumbel_softmax(logits, tau=0.5, hard=hard)
+    np.testing.assert_allclose(drawn.detach().sum(-1), 1.0, atol=1e-12)
+    shares = nn.functional.one_hot(drawn.argmax(-1), 4).double().mean(0)
+    np.testing.assert_allclose(shares, logits[0].softmax(-1).detach(), atol=0.02)
+    assert not hard or set(drawn.detach().flatten().round(decimals=9).unique().tolist()) == {0.0, 1.0}
+    drawn[:, 0].sum().backward()
+    assert logits.grad.abs().sum() > 0
+
+
+def test_relu_writes_over_its_input():
+    x = tinyrnn.tensor([-1.0, 2.0])
+    assert nn.functional.relu_(x) is x and x.tolist() == [0.0, 2.0]
 
 
 def test_a_small_network():

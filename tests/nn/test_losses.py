@@ -63,11 +63,56 @@ def test_nll(weighted, reduction):
 
 @pytest.mark.parametrize("reduction", REDUCTIONS)
 @pytest.mark.parametrize(
-    "name, options", [("MSELoss", {}), ("L1Loss", {}), ("SmoothL1Loss", {}), ("SmoothL1Loss", {"beta": 0.3})]
+    "name, options",
+    [
+        ("MSELoss", {}),
+        ("L1Loss", {}),
+        ("SmoothL1Loss", {}),
+        ("SmoothL1Loss", {"beta": 0.3}),
+        ("HuberLoss", {}),
+        ("HuberLoss", {"delta": 0.4}),
+    ],
 )
 def test_distances(name, options, reduction):
     x, target = rng().standard_normal((3, 4)), rng().standard_normal((4, 3)).T.copy()
     compare(lambda nn, t: getattr(nn, name)(reduction=reduction, **options), x, target)
+
+
+@pytest.mark.parametrize("reduction", REDUCTIONS)
+@pytest.mark.parametrize("full", [False, True])
+@pytest.mark.parametrize("shape", [(3, 4), (3, 1), (3,), None])
+def test_gaussian(shape, full, reduction):
+    x, target = rng().standard_normal((3, 4)), rng().standard_normal((4, 3)).T.copy()
+    var = 0.7 if shape is None else rng().random(shape)
+
+    def make(nn, tensor):
+        loss = nn.GaussianNLLLoss(full=full, eps=0.2, reduction=reduction)
+        return lambda x, y: loss(x, y, var if shape is None else tensor(var))
+
+    compare(make, x, target)
+
+
+def test_the_gradient_of_variances_some_of_which_are_below_eps():
+    torch = pytest.importorskip("torch")
+    x, target, var = rng().standard_normal((3, 4)), rng().standard_normal((4, 3)).T.copy(), rng().random((3, 4))
+    gradients = []
+    for lib in (tinyrnn, torch):
+        v = lib.tensor(var, requires_grad=True)
+        lib.nn.GaussianNLLLoss(eps=0.2)(lib.tensor(x), lib.tensor(target), v).backward()
+        gradients.append(v.grad.numpy())
+    np.testing.assert_allclose(*gradients, rtol=1e-11)
+
+
+def test_options_out_of_range():
+    x = tinyrnn.ones(2, 3)
+    with pytest.raises(ValueError, match="non-positive values for delta, got 0"):
+        nn.HuberLoss(delta=0)(x, x)
+    with pytest.raises(ValueError, match="negative"):
+        nn.GaussianNLLLoss()(x, x, -x)
+    with pytest.raises(ValueError, match=r"incorrect size \(3,\) for an input of shape \(2, 3\)"):
+        nn.GaussianNLLLoss()(x, x, x[0])
+    with pytest.raises(ValueError, match="reduction='sums', expected"):
+        nn.CosineEmbeddingLoss(reduction="sums")
 
 
 @pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])

@@ -18,7 +18,7 @@ import numpy as np
 
 PARTS = [
     "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim", "optim.lr_scheduler", "utils",
-    "utils.data", "autograd",
+    "utils.data", "autograd", "autograd.function",
 ]  # fmt: skip
 
 

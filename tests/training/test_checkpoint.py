@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from tinyrnn.files import write_atomically
 from tinyrnn.random import manual_seed
 from tinyrnn.seq2seq import Codec, Seq2Seq, search_all
 from tinyrnn.training import CheckpointError, checkpoint, load_checkpoint, save_checkpoint
-from tinyrnn.training.checkpoint import prepare_directory, write_atomically
+from tinyrnn.training.checkpoint import prepare_directory
 
 SOURCES = [[4], [5, 4, 6], [6, 6]]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tinyrnn import _lazy
+from tinyrnn.autograd.function import Function, Variable
 from tinyrnn.autograd.gradients import backward, grad
 from tinyrnn.autograd.numerical import GradcheckError, gradcheck, gradgradcheck
 from tinyrnn.autograd.wengert import tape
@@ -19,7 +20,9 @@ from tinyrnn.grad_modes import (
 )
 
 __all__ = [
+    "Function",
     "GradcheckError",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",

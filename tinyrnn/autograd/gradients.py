@@ -18,6 +18,7 @@ def backward(
     grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    *,
     inputs: Any = None,
 ) -> None:
     """Add the derivatives of `tensors` to ``.grad`` of the leaves they were computed from.
@@ -58,6 +59,7 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     *,
     materialize_grads: bool = False,
@@ -70,6 +72,7 @@ def grad(
     grad_outputs : one weight tensor per output, of its shape; None for a scalar, which then has weight 1.
     retain_graph : keep what the graph has saved, so that it can be walked again; by default only with `create_graph`.
     create_graph : record the walk, so that the gradients can be differentiated.
+    only_inputs : True, as in PyTorch, where it does nothing.
     allow_unused : give None for inputs the outputs do not depend on, instead of an error.
     materialize_grads : give zeros for them.
 
@@ -79,6 +82,8 @@ def grad(
         If an output or input does not require a gradient, an input is not used, a weight is missing or of the wrong
         shape, or the graph has been freed.
     """
+    if only_inputs is not True:
+        raise NotImplementedError(f"grad: only_inputs={only_inputs!r}, expected True; backward() adds to .grad of all leaves")
     if materialize_grads and allow_unused is False:
         raise ValueError(
             "Expected allow_unused to be True or not passed when materialize_grads=True, but got: allow_unused=False."

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinyrnn import creation
 from tinyrnn.nn import functional
 from tinyrnn.nn.module import Module
+from tinyrnn.nn.parameter import Parameter
 
 
 class Sigmoid(Module):
@@ -101,6 +103,67 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
+class SELU(Module):
+    """1.0507 x where x > 0, else 1.7581 (exp(x) - 1): keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        return functional.selu(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
+
+
+class PReLU(Module):
+    """x where x > 0, else weight x; a weight for all, or for each of `num_parameters` features in dimension 1."""
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.weight = Parameter(creation.full((num_parameters,), float(init), dtype=dtype, device=device))
+
+    def forward(self, input: Any) -> Any:
+        return functional.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        return f"num_parameters={self.num_parameters}"
+
+
+class GLU(Module):
+    """The first half along `dim` times the sigmoid of the second (Dauphin et al. 2017)."""
+
+    def __init__(self, dim: int = -1) -> None:
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, input: Any) -> Any:
+        return functional.glu(input, self.dim)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}"
+
+
+class Softsign(Module):
+    """x / (1 + abs(x)), element by element."""
+
+    def forward(self, input: Any) -> Any:
+        return functional.softsign(input)
+
+
+class Hardsigmoid(Module):
+    """x / 6 + 1/2, clamped to [0, 1]."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        return functional.hardsigmoid(input, self.inplace)
+
+
 class Softplus(Module):
     """log(1 + exp(beta x)) / beta; x itself where beta x > threshold."""
 
@@ -182,3 +245,18 @@ class Flatten(Module):
 
     def extra_repr(self) -> str:
         return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
+
+
+class Unflatten(Module):
+    """Dimension `dim` taken apart into the sizes `unflattened_size`."""
+
+    def __init__(self, dim: int, unflattened_size: Any) -> None:
+        super().__init__()
+        self.dim = dim
+        self.unflattened_size = unflattened_size
+
+    def forward(self, input: Any) -> Any:
+        return input.unflatten(self.dim, self.unflattened_size)
+
+    def extra_repr(self) -> str:
+        return f"dim={self.dim}, unflattened_size={self.unflattened_size}"

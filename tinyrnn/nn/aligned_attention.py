@@ -15,13 +15,14 @@ from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_module import check_count
 from tinyrnn.ops.activations import tanh
 from tinyrnn.ops.attention import attend, length_mask
+from tinyrnn.ops.padding import pad
 from tinyrnn.ops.products import matmul
 from tinyrnn.ops.reductions import cumsum
 from tinyrnn.ops.reductions import sum as sum_along
 from tinyrnn.ops.selection import keep_where, minimum
 from tinyrnn.ops.shaping import squeeze, unsqueeze
 from tinyrnn.ops.slicing import narrow, stack
-from tinyrnn.ops.windows import sliding_windows
+from tinyrnn.ops.windows import unfold
 
 
 class AlignedAttention(AdditiveAttention):
@@ -110,7 +111,8 @@ class LocationAwareAttention(AlignedAttention):
         self.reset_parameters()
 
     def alignment_term(self, alignment: Any) -> Any:
-        windows = sliding_windows(alignment, self.filters.array.shape[1])
+        width = self.filters.array.shape[1]
+        windows = unfold(pad(alignment, (width // 2, width // 2)), 1, width, 1)
         return matmul(windows, (self.filter_projection @ self.filters).t())
 
     def next_alignment(self, alignment: Any, weights: Any) -> Any:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from tinyrnn import _lazy
+from tinyrnn.grad_modes import no_grad
 from tinyrnn.ops import activations, elementary
 from tinyrnn.ops import dropout as dropout_ops
 from tinyrnn.ops.activations import gelu, logsigmoid, sigmoid, softplus, tanh
@@ -18,6 +19,8 @@ from tinyrnn.ops.losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
     cross_entropy,
+    gaussian_nll_loss,
+    huber_loss,
     l1_loss,
     mse_loss,
     nll_loss,
@@ -28,18 +31,26 @@ from tinyrnn.ops.padding import pad
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.selection import where
 from tinyrnn.ops.shaping import clone
+from tinyrnn.ops.similarity import cosine_embedding_loss, cosine_similarity, margin_ranking_loss, normalize
 from tinyrnn.ops.softmax import log_softmax, softmax
 
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "cosine_embedding_loss",
+    "cosine_similarity",
     "cross_entropy",
     "ctc_loss",
     "dropout",
     "elu",
     "embedding",
+    "gaussian_nll_loss",
     "gelu",
+    "glu",
+    "gumbel_softmax",
+    "hardsigmoid",
     "hardtanh",
+    "huber_loss",
     "kl_div",
     "l1_loss",
     "layer_norm",
@@ -47,17 +58,23 @@ __all__ = [
     "linear",
     "log_softmax",
     "logsigmoid",
+    "margin_ranking_loss",
     "mse_loss",
     "nll_loss",
+    "normalize",
     "one_hot",
     "pad",
+    "prelu",
     "relu",
     "scaled_dot_product_attention",
+    "relu_",
+    "selu",
     "sigmoid",
     "silu",
     "smooth_l1_loss",
     "softmax",
     "softplus",
+    "softsign",
     "tanh",
 ]
 
@@ -74,6 +91,11 @@ def _apply(op: Any, input: Any, inplace: bool, *options: Any) -> Any:
 def relu(input: Any, inplace: bool = False) -> Any:
     """max(x, 0), element by element."""
     return _apply(activations.relu, input, inplace)
+
+
+def relu_(input: Any) -> Any:
+    """`relu`, written over the input."""
+    return input.relu_()
 
 
 def silu(input: Any, inplace: bool = False) -> Any:
@@ -94,6 +116,56 @@ def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
     """x clamped to [min_val, max_val]."""
     return _apply(activations.hardtanh, input, inplace, min_val, max_val)
+
+
+def selu(input: Any, inplace: bool = False) -> Any:
+    """1.0507 x where x > 0, else 1.7581 (exp(x) - 1): keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
+    return _apply(lambda x: activations.elu(x, 1.6732632423543772) * 1.0507009873554805, input, inplace)
+
+
+def prelu(input: Any, weight: Any) -> Any:
+    """x where x > 0, else weight x; `weight` has one element, or one per size of dimension 1 (He et al. 2015)."""
+    channels = input.shape[1] if input.ndim > 1 else 1
+    if weight.numel() not in (1, channels):
+        raise RuntimeError(f"prelu: expected a weight of 1 or {channels} elements, got {weight.numel()}")
+    shape = [weight.numel() if axis == 1 else 1 for axis in range(input.ndim)]
+    return where(input > 0, input, weight.reshape(shape) * input)
+
+
+def glu(input: Any, dim: int = -1) -> Any:
+    """The first half along `dim` times the sigmoid of the second: a gated linear unit (Dauphin et al. 2017)."""
+    if input.shape[dim] % 2:
+        raise RuntimeError(f"glu: halving dimension must be even, but dimension {dim} is size {input.shape[dim]}")
+    values, gates = input.chunk(2, dim)
+    return values * sigmoid(gates)
+
+
+def softsign(input: Any) -> Any:
+    """x / (1 + abs(x)), element by element."""
+    return input / (1 + elementary.abs(input))
+
+
+def hardsigmoid(input: Any, inplace: bool = False) -> Any:
+    """x / 6 + 1/2, clamped to [0, 1]."""
+    return _apply(lambda x: activations.hardtanh(x + 3, 0.0, 6.0) / 6, input, inplace)
+
+
+def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, *, dim: int = -1) -> Any:
+    """A sample from the categorical distribution of `logits` over `dim`, relaxed so that it has a gradient (Jang et al. 2017).
+
+    Parameters
+    ----------
+    tau : the temperature of the softmax: the smaller, the closer to one-hot vectors.
+    hard : return one-hot vectors, with the gradient of the relaxed ones.
+    """
+    with no_grad():
+        noise = -logits.new_empty(logits.shape).exponential_().log()
+    soft = softmax((logits + noise) / tau, dim)
+    if not hard:
+        return soft
+    with no_grad():
+        chosen = logits.new_zeros(logits.shape).scatter_(dim, soft.argmax(dim, True), 1.0)
+    return chosen - soft.detach() + soft
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Any:

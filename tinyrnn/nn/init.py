@@ -27,6 +27,7 @@ __all__ = [
     "kaiming_uniform_",
     "kaiming_normal_",
     "orthogonal_",
+    "trunc_normal_",
 ]
 
 __getattr__ = _lazy.answering(__name__)
@@ -57,6 +58,29 @@ def uniform_(tensor: Any, a: float = 0.0, b: float = 1.0, generator: Any = None)
 def normal_(tensor: Any, mean: float = 0.0, std: float = 1.0, generator: Any = None) -> Any:
     """Normal with `mean` and standard deviation `std`."""
     return tensor.normal_(mean, std, generator=generator)
+
+
+@no_grad()
+def trunc_normal_(
+    tensor: Any, mean: float = 0.0, std: float = 1.0, a: float = -2.0, b: float = 2.0, generator: Any = None
+) -> Any:
+    """Normal with `mean` and standard deviation `std`; numbers outside [a, b] are drawn again.
+
+    Raises
+    ------
+    ValueError
+        If less than about 0.1 % of the normal distribution is between `a` and `b`.
+    """
+    low, high = (0.5 * math.erfc(-(bound - mean) / (std * math.sqrt(2))) for bound in (a, b))
+    if not high - low > 1e-3:
+        raise ValueError(f"trunc_normal_: [a, b] = [{a}, {b}] is too far from mean={mean} with std={std}, or empty; widen it")
+    normal_(tensor, mean, std, generator)
+    outside = (tensor.array < a) | (tensor.array > b)
+    while outside.any():
+        again = normal_(wrap(np.empty(int(outside.sum()), tensor.array.dtype)), mean, std, generator)
+        tensor[wrap(outside)] = again
+        outside = (tensor.array < a) | (tensor.array > b)
+    return tensor
 
 
 @no_grad()

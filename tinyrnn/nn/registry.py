@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from tinyrnn import _lazy
 from tinyrnn._tensor import Tensor
 from tinyrnn.nn.parameter import Parameter
 
@@ -64,7 +65,7 @@ class Registry:
             found = self.__dict__.get(registry, ())
             if name in found:
                 return found[name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{_lazy.instead_of(name)}")
 
     def __delattr__(self, name: str) -> None:
         for registry, _, _ in _KINDS:

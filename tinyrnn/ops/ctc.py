@@ -13,7 +13,7 @@ from tinyrnn.ops.arithmetic import div
 from tinyrnn.ops.casting import array, require_kind
 from tinyrnn.ops.ctc_composed import composed_gradient
 from tinyrnn.ops.embedding import check_ids
-from tinyrnn.ops.losses import check_reduction, reduced
+from tinyrnn.ops.losses import check_reduction, reduce
 from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.shaping import reshape
 
@@ -66,7 +66,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
         losses = keep_where(~impossible, losses)
     if reduction == "mean":
         losses = div(losses, np.maximum(problem.target_lengths, 1).astype(x.dtype))
-    return reduced(losses if x.ndim == 3 else reshape(losses, ()), reduction)
+    return reduce(losses if x.ndim == 3 else reshape(losses, ()), reduction)
 
 
 def ctc_backward(node, g, log_probs, problem, impossible):

@@ -5,6 +5,7 @@ PyTorch's deprecated `size_average` and `reduce` do not exist; what stands after
 
 from __future__ import annotations
 
+import math
 import warnings
 
 import numpy as np
@@ -33,7 +34,7 @@ def check_reduction(reduction):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'mean', 'sum' or 'none'")
 
 
-def reduced(losses, reduction, total=None):
+def reduce(losses, reduction, total=None):
     """The mean (over `total`, by default the number of losses), the sum, or the losses themselves."""
     check_reduction(reduction)
     if reduction == "none":
@@ -83,7 +84,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     options = (goal.reshape(-1), weight, ignore_index, label_smoothing)
     results = backend(x).cross_entropy_forward(_contiguous(array(rows)), *options)
     losses, _ = record(cross_entropy_backward, (rows,), results, (results[1], *options))
-    return reduced(reshape(losses, goal.shape), reduction, _weight_of(goal, weight, ignore_index))
+    return reduce(reshape(losses, goal.shape), reduction, _weight_of(goal, weight, ignore_index))
 
 
 def cross_entropy_backward(node, g, g_log_probabilities, log_probabilities, goal, weight, ignore_index, smoothing):
@@ -131,7 +132,7 @@ def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reducti
     if weight is not None:
         target = mul(target, weight.reshape([-1 if i == axis else 1 for i in range(len(shape))]))
     losses = neg(sum_along(mul(log_softmax(input, axis), target), axis))
-    return reduced(losses, reduction, array(losses).size)
+    return reduce(losses, reduction, array(losses).size)
 
 
 def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean"):
@@ -149,7 +150,7 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
     losses = neg(keep_where(kept, pick(input, np.expand_dims(safe, axis), axis, goal.shape)))
     if weight is not None:
         losses = mul(losses, weight[safe])
-    return reduced(losses, reduction, _weight_of(goal, weight, ignore_index))
+    return reduce(losses, reduction, _weight_of(goal, weight, ignore_index))
 
 
 def _class_axis(name, x):
@@ -207,13 +208,13 @@ def mse_loss(input, target, *, reduction="mean"):
     """The squared difference ``(input - target)**2``; different shapes are broadcast, with a warning."""
     check_reduction(reduction)
     difference = _difference(input, target)
-    return reduced(mul(difference, difference), reduction)
+    return reduce(mul(difference, difference), reduction)
 
 
 def l1_loss(input, target, *, reduction="mean"):
     """The absolute difference; different shapes are broadcast, with a warning."""
     check_reduction(reduction)
-    return reduced(elementary.abs(_difference(input, target)), reduction)
+    return reduce(elementary.abs(_difference(input, target)), reduction)
 
 
 def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
@@ -231,11 +232,11 @@ def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
         raise RuntimeError("smooth_l1_loss does not support negative values for beta.")
     difference = _difference(input, target)
     if beta == 0:
-        return reduced(elementary.abs(difference), reduction)
+        return reduce(elementary.abs(difference), reduction)
     d = array(difference)
     size = np.abs(d)
     y = np.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta).astype(d.dtype, copy=False)
-    return reduced(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
+    return reduce(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
 
 
 def smooth_l1_backward(node, g, difference, beta):
@@ -251,6 +252,53 @@ def _clip_slope(x, beta):
 
 def clip_slope_backward(node, g, inside, beta):
     return mul(keep_where(inside, g), 1 / beta)
+
+
+def huber_loss(input, target, reduction="mean", delta=1.0):
+    """``d**2 / 2`` where the difference d is smaller than `delta`, else ``delta (abs(d) - delta / 2)`` (Huber 1964).
+
+    Different shapes are broadcast, with a warning.
+
+    Raises
+    ------
+    ValueError
+        If `delta` is not positive.
+    """
+    check_reduction(reduction)
+    if delta <= 0:
+        raise ValueError(f"huber_loss does not support non-positive values for delta, got {delta}")
+    return reduce(mul(smooth_l1_loss(input, target, reduction="none", beta=delta), delta), reduction)
+
+
+def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"):
+    """``(log(var) + (input - target)**2 / var) / 2``: the negative log-likelihood of `target` under N(input, var).
+
+    Parameters
+    ----------
+    input : predicted means.
+    var : predicted variances: a number, or a tensor of the shape of `input`; its last size may be 1 or left out.
+    full : also add the constant ``log(2 pi) / 2``.
+    eps : what smaller variances count as; their gradient is that of `eps`.
+
+    Raises
+    ------
+    ValueError
+        If a variance is negative, or their shape does not fit.
+    """
+    check_reduction(reduction)
+    shape = array(input).shape
+    var = var if isinstance(var, TensorBase) else np.asarray(var, array(input).dtype)
+    v = array(var)
+    if (v < 0).any():
+        raise ValueError("gaussian_nll_loss: var has negative entry/entries")
+    if v.ndim and v.shape == shape[:-1]:
+        var = reshape(var, (*v.shape, 1))
+    elif v.ndim and v.shape not in (shape, (*shape[:-1], 1)):
+        raise ValueError(f"gaussian_nll_loss: var is of incorrect size {v.shape} for an input of shape {shape}")
+    var = add(var, np.maximum(eps - array(var), 0).astype(v.dtype))
+    difference = sub(input, target)
+    losses = mul(add(elementary.log(var), arithmetic.div(mul(difference, difference), var)), 0.5)
+    return reduce(add(losses, 0.5 * math.log(2 * math.pi)) if full else losses, reduction)
 
 
 # ---- binary classification -----------------------------------------------------------------------------------------
@@ -280,7 +328,7 @@ def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     x, t = array(input), array(target)
     losses = (t - 1) * _clamped_log(1 - x) - t * _clamped_log(x)
     losses = record(binary_cross_entropy_backward, (input, target), losses, (input, target))
-    return reduced(losses if weight is None else mul(losses, weight), reduction)
+    return reduce(losses if weight is None else mul(losses, weight), reduction)
 
 
 def binary_cross_entropy_backward(node, g, x, t):
@@ -334,7 +382,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="m
     if pos_weight is not None:
         log_probability = mul(log_probability, add(mul(sub(pos_weight, 1), target), 1))
     losses = sub(mul(sub(1, target), input), log_probability)
-    return reduced(losses if weight is None else mul(losses, weight), reduction)
+    return reduce(losses if weight is None else mul(losses, weight), reduction)
 
 
 def _check_same_shape(name, input, target):

@@ -12,10 +12,10 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.ops import arithmetic, elementary
-from tinyrnn.ops.arithmetic import mul, sub
+from tinyrnn.ops.arithmetic import add, mul, sub
 from tinyrnn.ops.casting import array, cast, quiet, without_gradient
-from tinyrnn.ops.shaping import at_least_1d, reshape
-from tinyrnn.ops.slicing import wrap_dim
+from tinyrnn.ops.shaping import at_least_1d, broadcast_tensors, clone, reshape
+from tinyrnn.ops.slicing import stack, wrap_dim
 from tinyrnn.ops.views import record_view
 
 _NUMPY_NAMES = (("axis", "dim"), ("keepdims", "keepdim"))
@@ -231,6 +231,11 @@ def logsumexp_backward(node, g, x, y, axes):
     return mul(spread(g, shape, axes), elementary.exp(sub(x, spread(y, shape, axes))))
 
 
+def logaddexp(input, other):
+    """``log(exp(input) + exp(other))``, without overflow: the sum of two probabilities that are given as logarithms."""
+    return logsumexp(stack(broadcast_tensors(input, other)), 0)
+
+
 @numpy_names
 def cumsum(input, dim, *, dtype=None):
     """The running sums along `dim`; of integers and booleans in int64."""
@@ -276,6 +281,28 @@ def prod_backward(node, g, x, axes):
     axis = axes[0] if len(axes) == 1 else 0
     others = mul(_product_of_earlier(flat, axis, 1), _product_of_earlier(flat, axis, -1))
     return mul(spread(g, shape, axes), others if len(axes) == 1 else reshape(others, shape))
+
+
+@quiet
+def cumprod(input, dim, *, dtype=None):
+    """The running products along `dim`; of integers and booleans in int64. Zeros are no obstacle to gradients."""
+    if dtype is not None or array(input).dtype.kind in "biu":
+        input = cast(input, np.dtype(np.int64) if dtype is None else dtypes.as_dtype(dtype).numpy)
+    data = array(input)
+    axis = wrap_dim(dim, data.ndim)
+    if data.ndim == 0:
+        return clone(input)
+    return record(cumprod_backward, (input,), data.cumprod(axis=axis, dtype=data.dtype), (input, axis))
+
+
+def cumprod_backward(node, g, x, axis):
+    """x_i takes part in the products from i on: the factors before it, times g_i + x_(i+1) (g_(i+1) + x_(i+2) (...))."""
+    total, factor, step = g, _shift(x, axis, -1, 0), -1
+    while abs(step) <= array(x).shape[axis]:
+        total = add(total, mul(factor, _shift(total, axis, step, 0)))
+        factor = mul(factor, _shift(factor, axis, step, 0))
+        step *= 2
+    return mul(_product_of_earlier(x, axis, 1), total)
 
 
 def _product_of_earlier(x, axis, step):

@@ -183,6 +183,21 @@ def clamp_backward(node, g, x, low, high):
 clip = clamp
 
 
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
+    """NaN and infinities replaced: by `nan`, and by `posinf` and `neginf` or else the largest and smallest number there is."""
+    x = array(input)
+    if x.dtype.kind != "f":
+        return input
+    limits = np.finfo(x.dtype)
+    for mask, number in (
+        (np.isnan(x), 0.0 if nan is None else nan),
+        (x == np.inf, float(limits.max) if posinf is None else posinf),
+        (x == -np.inf, float(limits.min) if neginf is None else neginf),
+    ):
+        input = where(mask, number, input) if mask.any() else input
+    return input
+
+
 def clamp_min(input, min):
     """`clamp` with a lower bound only."""
     return clamp(input, min=min)

@@ -228,3 +228,13 @@ def stack(tensors, dim=0):
 
 def stack_backward(node, g, dim):
     return unbind(g, dim)
+
+
+def hstack(tensors):
+    """Tensors one beside the other: along dimension 1, vectors along 0."""
+    return cat(tensors, 0 if array(tensors[0]).ndim == 1 else 1)
+
+
+def vstack(tensors):
+    """Tensors one below the other, along dimension 0; a vector is a row."""
+    return cat([tensor[None] if array(tensor).ndim == 1 else tensor for tensor in tensors], 0)

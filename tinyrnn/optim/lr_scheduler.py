@@ -107,6 +107,9 @@ class LambdaLR(LRScheduler):
         return state
 
 
+_LRScheduler = LRScheduler  # what schedules derived from before PyTorch 2.0
+
+
 class StepLR(LRScheduler):
     """The rate is multiplied by `gamma` every `step_size` epochs."""
 

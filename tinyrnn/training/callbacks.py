@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from tqdm import tqdm
 
-from tinyrnn.training.checkpoint import write_atomically
+from tinyrnn.files import write_atomically
 
 if TYPE_CHECKING:
     from tinyrnn.training.trainer import Trainer

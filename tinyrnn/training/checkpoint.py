@@ -17,6 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from tinyrnn.engine.base import wrap
+from tinyrnn.files import write_atomically
 from tinyrnn.seq2seq.model import Seq2Seq
 
 WEIGHTS: Final = "model.safetensors"
@@ -28,25 +29,6 @@ _KINDS: Final = ("F16", "F32", "F64")
 
 class CheckpointError(ValueError):
     """A checkpoint that cannot be read or a directory that cannot take one; the message names the file."""
-
-
-def write_atomically(path: Path, data: bytes) -> None:
-    """Put a file in place at once: it holds the old content or the new, also after a crash.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; the old file is then as it was.
-    """
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        with open(part, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(part, path)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def holds_model(directory: str | os.PathLike[str]) -> bool:

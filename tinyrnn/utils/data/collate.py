@@ -57,19 +57,19 @@ def default_collate(batch: Any) -> Any:
     )
 
 
-def default_convert(sample: Any) -> Any:
+def default_convert(data: Any) -> Any:
     """A sample on its own, without a batch: arrays in it become tensors."""
-    if isinstance(sample, (np.ndarray, np.generic)) and np.asarray(sample).dtype.kind not in "SUO":
-        return as_tensor(np.asarray(sample))
-    if isinstance(sample, Mapping):
-        return {key: default_convert(value) for key, value in sample.items()}
-    if isinstance(sample, tuple) and hasattr(sample, "_fields"):
-        return type(sample)(*[default_convert(each) for each in sample])
-    if isinstance(sample, tuple):
-        return [default_convert(each) for each in sample]
-    if isinstance(sample, Sequence) and not isinstance(sample, (str, bytes)):
-        return [default_convert(each) for each in sample]
-    return sample
+    if isinstance(data, (np.ndarray, np.generic)) and np.asarray(data).dtype.kind not in "SUO":
+        return as_tensor(np.asarray(data))
+    if isinstance(data, Mapping):
+        return {key: default_convert(value) for key, value in data.items()}
+    if isinstance(data, tuple) and hasattr(data, "_fields"):
+        return type(data)(*[default_convert(each) for each in data])
+    if isinstance(data, tuple):
+        return [default_convert(each) for each in data]
+    if isinstance(data, Sequence) and not isinstance(data, (str, bytes)):
+        return [default_convert(each) for each in data]
+    return data
 
 
 def _stacked(batch: Any) -> Any:

@@ -1,0 +1,59 @@
+"""How alike vectors are: normalize, cosine similarity, and the losses that rank."""
+
+from __future__ import annotations
+
+from tinyrnn.ops import arithmetic, powers
+from tinyrnn.ops.arithmetic import mul, sub
+from tinyrnn.ops.casting import array
+from tinyrnn.ops.losses import check_reduction, reduce
+from tinyrnn.ops.norms import norm
+from tinyrnn.ops.reductions import sum as sum_along
+from tinyrnn.ops.selection import clamp_min, where
+
+
+def normalize(input, p=2.0, dim=1, eps=1e-12):
+    """Vectors along `dim` divided by their p-norm, or by `eps` where that is larger."""
+    return arithmetic.div(input, clamp_min(norm(input, p, dim, True), eps))
+
+
+def cosine_similarity(x1, x2, dim=1, eps=1e-8):
+    """``x1 . x2 / (|x1| |x2|)`` over `dim`, each norm at least `eps`; the two broadcast."""
+    lengths = [clamp_min(norm(x, 2, dim, True), eps) for x in (x1, x2)]
+    return sum_along(mul(arithmetic.div(x1, lengths[0]), arithmetic.div(x2, lengths[1])), dim)
+
+
+def cosine_embedding_loss(input1, input2, target, margin=0.0, *, reduction="mean"):
+    """1 - cos(input1, input2) where `target` is 1, max(0, cos - margin) where it is -1: (N, D) or (D,), target (N,) or ().
+
+    Raises
+    ------
+    RuntimeError
+        If the target has not one dimension less than the inputs.
+    """
+    check_reduction(reduction)
+    if array(target).ndim + 1 != array(input1).ndim or array(target).ndim > 1:
+        raise RuntimeError(
+            f"cosine_embedding_loss: inputs of shape (N, D) need a target of shape (N,), and (D,) one of (), got "
+            f"{array(input1).shape} and {array(target).shape}"
+        )
+    products = [sum_along(mul(a, b), -1) for a, b in ((input1, input2), (input1, input1), (input2, input2))]
+    lengths = powers.sqrt(mul(arithmetic.add(products[1], 1e-12), arithmetic.add(products[2], 1e-12)))
+    cosine = arithmetic.div(products[0], lengths)
+    positive = array(target) == 1
+    losses = where(positive, sub(1, cosine), where(array(target) == -1, clamp_min(sub(cosine, margin), 0), 0.0))
+    return reduce(losses, reduction)
+
+
+def margin_ranking_loss(input1, input2, target, margin=0.0, *, reduction="mean"):
+    """max(0, -target (input1 - input2) + margin): with `target` 1, input1 should be larger by `margin`, with -1 input2.
+
+    Raises
+    ------
+    RuntimeError
+        If the tensors differ in their number of dimensions.
+    """
+    check_reduction(reduction)
+    shapes = [array(x).shape for x in (input1, input2, target)]
+    if len({len(shape) for shape in shapes}) > 1:
+        raise RuntimeError(f"margin_ranking_loss: expected tensors of as many dimensions each, got shapes {shapes}")
+    return reduce(clamp_min(sub(margin, mul(target, sub(input1, input2))), 0), reduction)

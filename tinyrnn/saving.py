@@ -1,0 +1,213 @@
+"""save and load: tensors, and the dicts and lists they stand in, as one safetensors file; nothing is ever pickled.
+
+The arrays are the file's tensors, named by number; its metadata holds the structure as JSON. There None, booleans, numbers,
+strings and lists stand for themselves, and everything else is an object with one key: ``{"tensor": [number,
+requires_grad]}``, ``{"dict": [[key, value], ...]}``, ``{"tuple": [...]}``.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections import Counter, OrderedDict
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyrnn import devices
+from tinyrnn.engine.base import TensorBase, version_of, wrap
+from tinyrnn.engine.tape import requires_grad
+from tinyrnn.files import write_atomically
+from tinyrnn.size import Size
+
+_PLAIN = (bool, int, float, str, type(None))
+_SEQUENCES: dict[str, Any] = {"tuple": tuple, "set": set, "Size": Size}
+_MAPPINGS: dict[str, Any] = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
+_NAMES = {kind: name for name, kind in (_SEQUENCES | _MAPPINGS).items()}
+_FORMAT = "tinyrnn"  # the key of the metadata
+_NOT_OURS = object()
+
+
+def save(obj: Any, f: Any) -> None:
+    """Write `obj` to a file, which is replaced at once: it holds the old content or the new, also after a crash.
+
+    Parameters
+    ----------
+    obj
+        Tensors, numbers, strings, booleans and None, in dicts, lists, tuples, sets, OrderedDicts and Counters nested at will:
+        the ``state_dict()`` of a model, optimizer or schedule is all of that. Tensors of the same memory are stored once,
+        and share it again once loaded. A Parameter comes back as a tensor that requires a gradient.
+    f : path or file object
+        A file object has to be open for writing bytes.
+
+    Raises
+    ------
+    TypeError
+        If something in `obj` is of another type, naming its place.
+    OSError
+        If the file cannot be written; the old one is then as it was.
+    """
+    import json  # like the library, slow to load, and seldom needed
+
+    from safetensors.numpy import save as to_bytes
+
+    writer = _Writer()
+    structure = writer.packed(obj, "obj")
+    arrays = {str(number): array for number, array in enumerate(writer.arrays)}
+    data = to_bytes(arrays, metadata={_FORMAT: json.dumps(structure)})
+    if isinstance(f, (str, os.PathLike)):
+        write_atomically(Path(f), data)
+    else:
+        _check_binary(f, "write").write(data)
+
+
+def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
+    """Read what `save` has written. Another program's safetensors file is read as the dict of its tensors.
+
+    Parameters
+    ----------
+    f : path or file object
+        A file object has to be open for reading bytes.
+    map_location : device, str, dict or function, optional
+        Where the tensors go: the CPU. A function is called with each tensor and "cpu", and may return another tensor.
+    weights_only : bool
+        Whether to refuse what could run a program. Such a file cannot be written here nor read, so False reads the same.
+
+    Raises
+    ------
+    RuntimeError
+        If `f` is a pickle from PyTorch, or is no whole safetensors file.
+    """
+    place = _placing(map_location)
+    name = str(f) if isinstance(f, (str, os.PathLike)) else "the file"
+    data = Path(f).read_bytes() if isinstance(f, (str, os.PathLike)) else _check_binary(f, "read").read()
+    arrays, structure = _parsed(data, name)
+    if structure is _NOT_OURS:
+        return OrderedDict((key, place(wrap(array))) for key, array in arrays.items())
+    tensors = {int(number): wrap(array) for number, array in arrays.items()}
+    return _unpacked(structure, tensors, place)
+
+
+def _check_binary(f: Any, method: str) -> Any:
+    if not hasattr(f, method) or isinstance(f, io.TextIOBase):
+        mode = "wb" if method == "write" else "rb"
+        raise TypeError(
+            f"expected a path or a file open for bytes, got {type(f).__name__}; pass a path or open(path, '{mode}')"
+        )
+    return f
+
+
+class _Writer:
+    """Takes an object apart into JSON and `arrays`."""
+
+    def __init__(self) -> None:
+        self.arrays: list[np.ndarray] = []
+        self._numbers: dict[tuple, int] = {}
+
+    def packed(self, value: Any, place: str) -> Any:
+        kind = type(value)
+        if kind in _PLAIN:
+            return value
+        if isinstance(value, TensorBase):
+            return {"tensor": [self._number(value.array), requires_grad(value)]}
+        if kind is list:
+            return self._items(value, place)
+        if kind in _NAMES and isinstance(value, dict):
+            keys = [self.packed(key, f"key {key!r} of {place}") for key in value]
+            return {_NAMES[kind]: list(zip(keys, [self.packed(item, f"{place}[{key!r}]") for key, item in value.items()]))}
+        if kind in _NAMES:
+            return {_NAMES[kind]: self._items(value, place)}
+        if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+            return {"number": [value.dtype.name, value.item()]}
+        raise TypeError(f"save: {place} is of type {kind.__name__}, which is never written to a file; {_remedy(value, place)}")
+
+    def _items(self, values: Iterable[Any], place: str) -> list[Any]:
+        return [self.packed(value, f"{place}[{number}]") for number, value in enumerate(values)]
+
+    def _number(self, array: Any) -> int:
+        """The number of `array` in the file: that of an earlier one, if it is the same window onto the same memory."""
+        pointer = array.__array_interface__["data"][0] if array.size else id(array)
+        window = (pointer, array.shape, array.strides, array.dtype)
+        if window not in self._numbers:
+            self._numbers[window] = len(self.arrays)
+            self.arrays.append(np.asarray(array, order="C"))
+        return self._numbers[window]
+
+
+def _remedy(value: Any, place: str) -> str:
+    if hasattr(value, "state_dict"):
+        return f"save {'model' if place == 'obj' else place}.state_dict() and load it with load_state_dict"
+    if isinstance(value, np.ndarray):
+        return "make it a tensor with tinyrnn.from_numpy(...)"
+    for kind in (dict, tuple, list):
+        if isinstance(value, kind):
+            return f"make it a {kind.__name__} with {kind.__name__}(...)"
+    if callable(value):
+        return "save what it is made from, and make it again after loading"
+    return "save tensors, numbers, strings, None, and dicts, lists and tuples of them"
+
+
+# ---- reading -------------------------------------------------------------------------------------------------------
+
+
+def _parsed(data: bytes, name: str) -> tuple[dict[str, np.ndarray], Any]:
+    """The arrays of a safetensors file, and the structure that `save` has put into its metadata, or `_NOT_OURS`."""
+    if data[:1] in (b"P", b"\x80") and data[8:9] != b"{":  # a zip file or a bare pickle, and no header of safetensors
+        raise RuntimeError(
+            f"{name} is a pickle from PyTorch, which could run any program and is never read here; in PyTorch, save it with "
+            f"safetensors.torch.save_file(state_dict, path), or read a state_dict with tinyrnn.interop.torch"
+        )
+    import json
+
+    from safetensors import SafetensorError
+    from safetensors.numpy import load as from_bytes
+
+    try:
+        arrays = from_bytes(data)
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise RuntimeError(
+            f"{name} is no whole safetensors file of types that tinyrnn has ({error}); write it again with tinyrnn.save"
+        ) from error
+    header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+    text = header.get("__metadata__", {}).get(_FORMAT)
+    return arrays, _NOT_OURS if text is None else json.loads(text)
+
+
+def _unpacked(packed: Any, tensors: dict[int, Any], place: Any) -> Any:
+    if isinstance(packed, list):
+        return [_unpacked(item, tensors, place) for item in packed]
+    if not isinstance(packed, dict):
+        return packed
+    ((kind, content),) = packed.items()
+    if kind == "tensor":
+        return _tensor(tensors[content[0]], content[1], place)
+    if kind == "number":
+        return np.dtype(content[0]).type(content[1])
+    items = _unpacked(content, tensors, place)
+    return _MAPPINGS[kind](dict(items)) if kind in _MAPPINGS else _SEQUENCES[kind](items)
+
+
+def _tensor(stored: Any, tracked: bool, place: Any) -> Any:
+    tensor = wrap(stored.array)
+    tensor.version = version_of(stored)  # shared: one memory, one counter of writes
+    tensor = place(tensor)
+    tensor.requires_grad = tracked
+    return tensor
+
+
+def _placing(map_location: Any) -> Any:
+    """The function that brings a tensor to where `map_location` wants it."""
+    if callable(map_location):
+
+        def place(tensor: Any) -> Any:
+            moved = map_location(tensor, "cpu")
+            return tensor if moved is None else moved
+
+        return place
+    wanted = map_location.values() if isinstance(map_location, dict) else [map_location]
+    for device in wanted:
+        if device is not None:
+            devices.available(device)
+    return lambda tensor: tensor
