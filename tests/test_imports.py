@@ -23,7 +23,7 @@ LAYERS = [
     {"ops"},
     {"_tensor"},
     {"nn", "optim"},
-    {"seq2seq"},
+    {"seq2seq", "interop"},
     {"training", "lab", "bench"},
     {"cli"},
     {"__main__"},

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 # Modules above the tensor, and those that most programs do not need.
-PARTS = ("accelerator", "autograd", "backends", "cli", "cuda", "nn", "optim", "seq2seq", "training", "utils")
+PARTS = ("accelerator", "autograd", "backends", "cli", "cuda", "interop", "nn", "optim", "seq2seq", "training", "utils")
 
 
 # What comes nearest to names of PyTorch that are outside the subset, where it is not a name that is spelled alike.

@@ -157,7 +157,7 @@ def _parsed(data: bytes, name: str) -> tuple[dict[str, np.ndarray], Any]:
     if data[:1] in (b"P", b"\x80") and data[8:9] != b"{":  # a zip file or a bare pickle, and no header of safetensors
         raise RuntimeError(
             f"{name} is a pickle from PyTorch, which could run any program and is never read here; in PyTorch, save it with "
-            f"safetensors.torch.save_file(state_dict, path), or read a state_dict with tinyrnn.interop.torch"
+            f"safetensors.torch.save_file(state_dict, path), or with tinyrnn.interop.torch.save_file(model, path)"
         )
     import json
 

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
-import numpy as np
-
-# (our name of the gate rows, in ONNX's order) as indices into ours: LSTM i f g o -> i o f c; GRU r z n -> z r h.
-_GATES: Final = {"LSTM": (0, 3, 1, 2), "GRU": (1, 0, 2), "RNN": (0,)}
-_ATTRIBUTES: Final[dict[str, dict[str, Any]]] = {"LSTM": {}, "GRU": {"linear_before_reset": 1}, "RNN": {}}
-_STATES: Final = {"LSTM": ("h", "c"), "GRU": ("h",), "RNN": ("h",)}
+from tinyrnn.interop.onnx_layers import attributes_of, recurrent_weights
 
 
 def session(onnxruntime: Any, kind: str, layer: Any, threads: int, with_state: bool = False) -> Any:
@@ -44,22 +39,16 @@ def _model(kind: str, layer: Any, with_state: bool) -> Any:
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
-    weights = {name: parameter.detach().numpy() for name, parameter in layer.named_parameters()}
-    states = _STATES[kind]
-    initializers = {
-        "W": _gates(kind, weights["weight_ih_l0"])[None],
-        "R": _gates(kind, weights["weight_hh_l0"])[None],
-        "B": np.concatenate([_gates(kind, weights["bias_ih_l0"]), _gates(kind, weights["bias_hh_l0"])])[None],
-    }
-    H = weights["weight_hh_l0"].shape[1]
+    initializers = recurrent_weights(layer, ("_l0",))
+    H, states = layer.hidden_size, layer._state_names
     fed = [f"initial_{state}" for state in states] if with_state else []
     returned = ["Y", *(f"Y_{state}" for state in states)]
-    node = helper.make_node(kind, ["X", "W", "R", "B", "", *fed], returned, hidden_size=H, **_ATTRIBUTES[kind])
+    node = helper.make_node(kind, ["X", "W", "R", "B", "", *fed], returned, **attributes_of(layer))
     graph = helper.make_graph(
         [node],
         kind,
         [
-            helper.make_tensor_value_info("X", TensorProto.FLOAT, ("T", "B", weights["weight_ih_l0"].shape[1])),
+            helper.make_tensor_value_info("X", TensorProto.FLOAT, ("T", "B", layer.input_size)),
             *(helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, "B", H)) for name in fed),
         ],
         [
@@ -70,8 +59,3 @@ def _model(kind: str, layer: Any, with_state: bool) -> Any:
     )
     # Versions that every ONNX Runtime of the last years reads.
     return helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
-
-
-def _gates(kind: str, rows: np.ndarray) -> np.ndarray:
-    parts = np.split(rows, len(_GATES[kind]))
-    return np.ascontiguousarray(np.concatenate([parts[gate] for gate in _GATES[kind]]))
