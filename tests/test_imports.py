@@ -24,7 +24,7 @@ LAYERS = [
     {"_tensor"},
     {"nn", "optim"},
     {"seq2seq"},
-    {"training", "lab", "bench"},
+    {"interop", "training", "lab", "bench"},
     {"cli"},
     {"__main__"},
 ]
