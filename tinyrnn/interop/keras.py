@@ -90,7 +90,7 @@ class _Part(NamedTuple):
         if self.stacked:
             return np.stack([*arrays, np.zeros_like(arrays[0])][:2])
         array = sum(arrays[1:], arrays[0])
-        return np.ascontiguousarray(array.T) if self.transposed else array.copy()
+        return np.array(array.T if self.transposed else array, order="C")
 
     def into_ours(self, array: np.ndarray) -> dict[str, np.ndarray]:
         """Values by name of parameter; a bias that Keras lacks is zero."""
@@ -242,7 +242,7 @@ def _from_file(path: Path) -> list[_KerasLayer]:
 def _container(file: Any, path: Path) -> Any:
     if "layers" not in file:
         raise ValueError(
-            f"{path} has no list of layers, expected a Sequential or functional model saved by Keras 3; pass the live model instead"
+            f"{path} has no list of layers, expected a Sequential or functional model saved by Keras 3; pass the live model"
         )
     return file["layers"]
 
@@ -264,22 +264,26 @@ def _from_config(configs: list[dict], group: Any) -> Iterator[_KerasLayer]:
 
 def _from_groups(group: Any) -> list[_KerasLayer]:
     """Layers in the order of their numbers, which is known within each kind only: all that a .weights.h5 file tells."""
-    layers = [_KerasLayer(name, _kind_by_group(name, each), _arrays(each), {}) for name, each in group.items()]
     for name, each in group.items():
         if "layers" in each and _arrays(each):
             raise ValueError(
                 f"{name} is a model within the model, and a .weights.h5 file does not say in which order its layers come; "
                 f"save the whole model as .keras, or pass the live model"
             )
-    return sorted(layers, key=lambda layer: int(re.sub(r"\D*(\d*)$", r"0\1", "_" + layer.name) or 0))
+    numbered = sorted((*_stem_and_number(name), name) for name in group)
+    return [_KerasLayer(name, _kind_by_group(stem, group[name]), _arrays(group[name]), {}) for stem, _, name in numbered]
+
+
+def _stem_and_number(name: str) -> tuple[str, int]:
+    stem, _, number = name.rpartition("_")
+    return (stem, int(number)) if number.isdecimal() else (name, 0)
 
 
 _GROUPS = {"dense": "Dense", "time_distributed": "Dense", "embedding": "Embedding", "layer_normalization": "LayerNormalization"}
 _BY_GATES = {1: "SimpleRNN", 3: "GRU", 4: "LSTM"}
 
 
-def _kind_by_group(name: str, group: Any) -> str:
-    stem = re.sub(r"_\d+$", "", name)
+def _kind_by_group(stem: str, group: Any) -> str:
     sweep = group.get("forward_layer", group)
     if "cell/vars/1" not in sweep:
         return _GROUPS.get(stem, stem)
@@ -308,7 +312,7 @@ def _snake_case(name: str) -> str:
 
 def _matched(ours: list[_Layer], theirs: list[_KerasLayer]) -> Iterator[tuple[_Layer, _KerasLayer]]:
     """Pairs of layers, those of one kind in order."""
-    for kind in dict.fromkeys(layer.kind for layer in [*ours, *theirs]):
+    for kind in dict.fromkeys([layer.kind for layer in ours] + [layer.kind for layer in theirs]):
         here = [layer for layer in ours if layer.kind == kind]
         there = [layer for layer in theirs if layer.kind == kind]
         if len(here) != len(there):
