@@ -254,7 +254,7 @@ def _from_config(configs: list[dict], group: Any) -> Iterator[_KerasLayer]:
         class_name, settings = config["class_name"], config["config"]
         stem = _snake_case(class_name)
         number = counts[stem] = counts.get(stem, -1) + 1
-        found = group[f"{stem}_{number}" if number else stem]
+        found = group.get(f"{stem}_{number}" if number else stem, {})  # the inputs of a Sequential have none
         if "layers" in settings:
             yield from _from_config(settings["layers"], found["layers"])
         else:
