@@ -103,9 +103,9 @@ def compare(name, theirs, ours, x):
         back = np.abs(ours(tinyrnn.tensor(x)).numpy() - theirs.predict(x, verbose=0)).max()
     theirs.set_weights(weights)
     counts = theirs.count_params(), sum(p.numel() for p in ours.parameters())
-    listed = ", ".join(f"{d:.1e}" for d in differences)
-    spread = f"outputs {expected.min():.3f} to {expected.max():.3f}"
-    print(f"{name}: parameters {counts}; {spread}; live, .keras, .weights.h5: {listed}; the way back {back:.1e}; weights equal: {exact}")
+    print(f"{name}: parameters {counts[0]:,} and {counts[1]:,}, outputs {expected.min():.3f} to {expected.max():.3f}")
+    print("  differences: live, .keras, .weights.h5", *[f"{difference:.1e}" for difference in differences], end=", ")
+    print(f"the way back {back:.1e}; weights come back equal: {exact}")
 
 
 def main():

@@ -316,10 +316,8 @@ def _matched(ours: list[_Layer], theirs: list[_KerasLayer]) -> Iterator[tuple[_L
         here = [layer for layer in ours if layer.kind == kind]
         there = [layer for layer in theirs if layer.kind == kind]
         if len(here) != len(there):
-            raise ValueError(
-                f"{kind}: Keras has {len(there)} ({', '.join(layer.name for layer in there)}), expected {len(here)} as here "
-                f"({', '.join(layer.path for layer in here)})"
-            )
+            names = [", ".join(each) or "none" for each in ([layer.name for layer in there], [layer.path for layer in here])]
+            raise ValueError(f"{kind}: Keras has {len(there)} ({names[0]}), expected {len(here)} as here ({names[1]})")
         yield from zip(here, there, strict=True)
 
 
