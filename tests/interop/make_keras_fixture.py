@@ -47,10 +47,19 @@ def mixture():
     return keras.Model(x, L.TimeDistributed(L.Dense(2, use_bias=False))(y))
 
 
+def nested():
+    inner = keras.Sequential([L.Dense(3), L.Dropout(0.1), L.Dense(3)])
+    return keras.Sequential([keras.Input((3,)), L.Dense(3), inner, L.Dense(3)])
+
+
 def with_random_weights(model, rng, scale):
     """Biases and scales too: those of a new model are zeros and ones, which hide what is mixed up."""
     model.set_weights([rng.uniform(-scale, scale, w.shape).astype("float32") for w in model.get_weights()])
     return model
+
+
+def weights_by_name(name, model):
+    return {f"{name}_weight_{i:02}": weight for i, weight in enumerate(model.get_weights())}
 
 
 def write_fixture(rng):
@@ -68,8 +77,12 @@ def write_fixture(rng):
         compress(FIXTURE / f"{name}.keras")
         model.save_weights(FIXTURE / f"{name}.weights.h5")
         values |= {f"{name}_input": inputs[name], f"{name}_output": model.predict(inputs[name], verbose=0)}
-        values |= {f"{name}_weight_{i:02}": weight for i, weight in enumerate(model.get_weights())}
+        values |= weights_by_name(name, model)
         compare(f"small {name}", model, MODELS[name](), inputs[name])
+    model = with_random_weights(nested(), rng, 1.0)
+    model.save(FIXTURE / "nested.keras")
+    compress(FIXTURE / "nested.keras")
+    values |= weights_by_name("nested", model)
     np.savez_compressed(FIXTURE / "values.npz", **values)
 
 

@@ -294,7 +294,7 @@ def _kind_by_group(stem: str, group: Any) -> str:
 
 def _arrays(group: Any) -> list[np.ndarray]:
     """What Keras' get_weights() returns of this layer: forward before backward, no states of random numbers."""
-    found = [group["vars"][name][()] for name in sorted(group.get("vars", ()), key=int)]
+    found = [group["vars"][name][()] for name in sorted(group.get("vars", ()))]
     for name in sorted(group, key=lambda name: (name == "backward_layer", name)):
         if name not in ("vars", "seed_generator") and hasattr(group[name], "keys"):
             found += _arrays(group[name])
