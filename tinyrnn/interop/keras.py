@@ -44,8 +44,8 @@ def load_keras(model: Module, source: Any) -> Module:
     ----------
     model : Module
     source : path of a ``.keras`` or ``.weights.h5`` file, which is read without Keras; or a Keras model or layer
-        A ``.weights.h5`` file holds no settings; from the others, activations, epsilon and what else changes the result
-        are compared too.
+        A ``.weights.h5`` file holds no settings; from the others, activations of recurrent layers, epsilon and what else
+        changes the result of a layer are compared too.
 
     Raises
     ------
@@ -65,6 +65,8 @@ def load_keras(model: Module, source: Any) -> Module:
 
 def keras_weights(model: Module) -> list[np.ndarray]:
     """The parameters of a layer or a whole model as arrays laid out for ``set_weights`` of Keras' layer or model.
+
+    Layers come in the order of ``model.modules()``; two biases of a layer become one sum where Keras has one.
 
     Raises
     ------
