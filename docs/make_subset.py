@@ -22,11 +22,14 @@ MODULES = [
     "autograd.function", "utils.data", "backends", "cuda", "accelerator",
 ]  # fmt: skip
 OUR_OWN = {
-    "torch": {"seq2seq", "show_config", "tape", "training"},
+    "torch": {"interop", "seq2seq", "show_config", "tape", "training"},
     "torch.autograd": {"GradcheckError", "is_anomaly_enabled", "is_grad_enabled", "is_inference_mode_enabled", "tape"},
-    "torch.nn": {"AdditiveAttention", "Attention", "DotAttention", "GeneralAttention", "summary"},
+    "torch.nn": {
+        "AdditiveAttention", "Attention", "Bidirectional", "CoverageAttention", "CoverageLoss", "CustomCell", "CustomRNN",
+        "DotAttention", "GeneralAttention", "LocationAwareAttention", "ScaledDotAttention", "summary",
+    },
     "torch.nn.Module": {"fail"},
-}
+}  # fmt: skip
 
 INTRODUCTION = """# The subset of PyTorch
 

@@ -8,7 +8,7 @@ import pytest
 
 import tinyrnn
 
-OUR_OWN = {"show_config", "tape", "seq2seq", "training"}  # names that PyTorch does not have at its top
+OUR_OWN = {"show_config", "tape", "interop", "seq2seq", "training"}  # names that PyTorch does not have at its top
 
 
 @pytest.mark.parametrize("name", tinyrnn.__all__)

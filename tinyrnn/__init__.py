@@ -165,7 +165,7 @@ __all__ = [
     "layer_norm",
     # numbers, and the parts that load when asked for
     "e", "inf", "nan", "pi", "newaxis",
-    "accelerator", "autograd", "backends", "cuda", "nn", "optim", "seq2seq", "training", "utils",
+    "accelerator", "autograd", "backends", "cuda", "interop", "nn", "optim", "seq2seq", "training", "utils",
 ]  # fmt: skip
 
 newaxis = None

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
-from tinyrnn.interop.onnx_layers import attributes_of, recurrent_weights
+from tinyrnn.interop.onnx.graph import IR_VERSION, OPSET, onnx_package
+from tinyrnn.interop.onnx.recurrent import onnx_weights
+
+_STATES: Final = {"LSTM": ("h", "c"), "GRU": ("h",), "RNN": ("h",)}
 
 
 def session(onnxruntime: Any, kind: str, layer: Any, threads: int, with_state: bool = False) -> Any:
@@ -36,26 +39,26 @@ def session(onnxruntime: Any, kind: str, layer: Any, threads: int, with_state: b
 
 
 def _model(kind: str, layer: Any, with_state: bool) -> Any:
-    import onnx
-    from onnx import TensorProto, helper, numpy_helper
-
-    initializers = recurrent_weights(layer, ("_l0",))
-    H, states = layer.hidden_size, layer._state_names
+    onnx = onnx_package()
+    helper, element = onnx.helper, onnx.TensorProto.FLOAT
+    states = _STATES[kind]
+    weights = onnx_weights(kind, layer, ["_l0"])
+    H, features = layer.hidden_size, layer.input_size
     fed = [f"initial_{state}" for state in states] if with_state else []
     returned = ["Y", *(f"Y_{state}" for state in states)]
-    node = helper.make_node(kind, ["X", "W", "R", "B", "", *fed], returned, **attributes_of(layer))
+    options = {"linear_before_reset": 1} if kind == "GRU" else {}
+    node = helper.make_node(kind, ["X", *weights, "", *fed], returned, hidden_size=H, **options)
     graph = helper.make_graph(
         [node],
         kind,
         [
-            helper.make_tensor_value_info("X", TensorProto.FLOAT, ("T", "B", layer.input_size)),
-            *(helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, "B", H)) for name in fed),
+            helper.make_tensor_value_info("X", element, ("T", "B", features)),
+            *(helper.make_tensor_value_info(name, element, (1, "B", H)) for name in fed),
         ],
         [
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, (1, "B", H) if number else ("T", 1, "B", H))
+            helper.make_tensor_value_info(name, element, (1, "B", H) if number else ("T", 1, "B", H))
             for number, name in enumerate(returned)
         ],
-        [numpy_helper.from_array(array, name) for name, array in initializers.items()],
+        [onnx.numpy_helper.from_array(array, name) for name, array in weights.items()],
     )
-    # Versions that every ONNX Runtime of the last years reads.
-    return helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR_VERSION)

@@ -145,7 +145,10 @@ def _is_fresh(index, source, results, gradients):
     result = results[index]
     if not isinstance(source, TensorBase) or isinstance(result, TensorBase) or getattr(result, "base", None) is not None:
         return False
-    return len([1 for other in (*results, *gradients) if other is result]) == 1
+    for gradient in gradients:
+        if result is gradient:
+            return False
+    return len([1 for other in results if other is result]) == 1
 
 
 def _release(node):

@@ -16,7 +16,6 @@ from tinyrnn.engine.modes import change_modes, recording
 if not cython.compiled:  # else they come from cinterpreter.pxd
     from tinyrnn._uncompiled import code_file, frame_code, frame_instruction, innermost_frame
 
-observers: list = []  # functions (op, inputs, outputs, saved) that are told of every op on tensors
 _last_seq = 0
 _get_seq = operator.attrgetter("seq")
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
@@ -94,8 +93,6 @@ def record(op, inputs, output, saved=()):
         tensor = wrap(array)
         if tracked and recording():
             _write_down(op, inputs, (output,), (tensor,), saved)
-        for observer in observers:
-            observer(op, inputs, (tensor,), saved)
         return tensor
     arrays = tuple([as_array(y) for y in output])
     if not mixed:
@@ -103,8 +100,6 @@ def record(op, inputs, output, saved=()):
     tensors = tuple([wrap(y) for y in arrays])
     if tracked and recording():
         _write_down(op, inputs, output, tensors, saved)
-    for observer in observers:
-        observer(op, inputs, tensors, saved)
     return tensors
 
 
