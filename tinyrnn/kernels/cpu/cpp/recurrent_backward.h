@@ -27,7 +27,7 @@ template <typename T, int MODE> class Backward : public WeightGradients<T, MODE,
     using Gradients::Gradients;
 
   private:
-    void lay_out(Arena &arena) {
+    RARELY void lay_out(Arena &arena) {
         offsets = arena.take<long>(layer.T + 1);
         const int blocks = wide_blocks();
         for (int d = 0; d < layer.directions; d++) {

@@ -46,7 +46,7 @@ template <typename T, int MODE> class Forward : public LayerRun<T, MODE, Forward
     using Run::Run;
 
   private:
-    void lay_out(Arena &arena) {
+    RARELY void lay_out(Arena &arena) {
         offsets = arena.take<long>(layer.T + 1);
         for (int d = 0; d < layer.directions; d++) {
             const SweepProblem &sweep = layer.sweep[d];

@@ -33,6 +33,8 @@ constexpr int REGISTERS = 16;
 /* Before functions of which there is one copy, with all they call: cells. So the same instructions compute a cell, wherever it
    is called from, and its bits do not depend on who calls. */
 #define FLATTEN __attribute__((flatten, noinline))
+/* Before what runs once for each call: small rather than fast. */
+#define RARELY __attribute__((cold, noinline))
 /* Before loops over the vectors of a tile, which stay in registers only if the loop is unrolled. */
 #define UNROLL _Pragma("GCC unroll 16")
 
