@@ -350,6 +350,10 @@ class Tensor(TensorBase):
     addcdiv_ = writing.addcdiv_
     lerp_ = writing.lerp_
     masked_fill_ = writing.masked_fill_
+    unsqueeze_ = writing.unsqueeze_
+    squeeze_ = writing.squeeze_
+    transpose_ = writing.transpose_
+    t_ = writing.t_
     scatter_ = writing.scatter_
     scatter_add_ = writing.scatter_add_
     index_add_ = writing.index_add_

@@ -63,6 +63,8 @@ def dtype_of(value: Any) -> dtypes.dtype:
         if not found:
             raise ValueError(f"invalid type: {value!r}; expected a dtype such as tinyrnn.float32")
         return found[0]
+    if isinstance(value, type) and issubclass(value, TensorBase):  # ``x.type(torch.Tensor)``
+        return dtypes.get_default_dtype()
     return value.dtype if isinstance(value, TensorType) else dtypes.as_dtype(value)
 
 

@@ -83,11 +83,16 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     place = _placing(map_location)
     name = str(f) if isinstance(f, (str, os.PathLike)) else "the file"
     data = Path(f).read_bytes() if isinstance(f, (str, os.PathLike)) else _check_binary(f, "read").read()
-    arrays, structure = _parsed(data, name)
-    if structure is _NOT_OURS:
-        return OrderedDict((key, place(wrap(array))) for key, array in arrays.items())
-    tensors = {int(number): wrap(array) for number, array in arrays.items()}
-    return _unpacked(structure, tensors, place)
+    try:
+        arrays, structure = _parsed(data, name)
+        if structure is _NOT_OURS:
+            return OrderedDict((key, place(wrap(array))) for key, array in arrays.items())
+        tensors = {int(number): wrap(array) for number, array in arrays.items()}
+        return _unpacked(structure, tensors, place)
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
+        raise RuntimeError(
+            f"{name} is damaged: what it says of its structure cannot be read; write it again with tinyrnn.save"
+        ) from error
 
 
 def _check_binary(f: Any, method: str) -> Any:
@@ -119,7 +124,7 @@ class _Writer:
             return {_NAMES[kind]: list(zip(keys, [self.packed(item, f"{place}[{key!r}]") for key, item in value.items()]))}
         if kind in _NAMES:
             return {_NAMES[kind]: self._items(value, place)}
-        if isinstance(value, np.generic) and value.dtype.kind in "biuf":
+        if isinstance(value, np.generic) and value.dtype.kind in "biuf" and value.dtype != np.longdouble:
             return {"number": [value.dtype.name, value.item()]}
         raise TypeError(f"save: {place} is of type {kind.__name__}, which is never written to a file; {_remedy(value, place)}")
 
@@ -184,7 +189,10 @@ def _unpacked(packed: Any, tensors: dict[int, Any], place: Any) -> Any:
     if kind == "tensor":
         return _tensor(tensors[content[0]], content[1], place)
     if kind == "number":
-        return np.dtype(content[0]).type(content[1])
+        dtype = np.dtype(content[0])
+        if dtype.kind not in "biuf":
+            raise ValueError(f"no number is of type {dtype}")
+        return dtype.type(content[1])
     items = _unpacked(content, tensors, place)
     return _MAPPINGS[kind](dict(items)) if kind in _MAPPINGS else _SEQUENCES[kind](items)
 

@@ -330,15 +330,68 @@ def test_packed_sequences(enforce_sorted, batch_first, same_in_onnx_runtime):
         same_in_onnx_runtime(PackedTagger(enforce_sorted, stack, batch_first), *calls)
 
 
-def test_packing_keeps_all_steps():
-    onnxruntime = pytest.importorskip("onnxruntime")
-    model = PackedTagger(True)
-    proto = tinyrnn.interop.onnx.export(model, (torch.randn(2, 5, 3), torch.tensor([4, 3])))
-    x, lengths = torch.randn(3, 6, 3), torch.tensor([4, 4, 2])
-    session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
-    states, *_ = session.run(None, {"x": x.numpy(), "lengths": lengths.numpy()})
-    np.testing.assert_allclose(states[:, :4], model(x, lengths)[0].detach().numpy(), atol=1e-5)
-    assert states.shape[1] == 6 and (states[:, 4:] == -1).all()
+def test_packing_gives_as_many_steps_as_the_longest_sequence(same_in_onnx_runtime):
+    """What follows may look at the end or at all of them."""
+
+    class Pooled(nn.Module):
+        def forward(self, x, lengths):
+            packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True, enforce_sorted=False)
+            y, _ = nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+            return y.mean(1), y[:, -1], y.max(1).values, y.reshape(y.size(0), -1, 1) * 2
+
+    calls = [(torch.randn(2, 5, 3), torch.tensor([3, 4])), (torch.randn(3, 6, 3), torch.tensor([2, 5, 1]))]
+    same_in_onnx_runtime(Pooled(), *calls)
+
+
+def test_clones_parameters_and_sizes(same_in_onnx_runtime):
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight, self.start = nn.Parameter(torch.randn(3)), nn.Parameter(torch.randn(1, 1, 3))
+
+        def forward(self, x):
+            y = x.clone()
+            nn.functional.relu(y, inplace=True)
+            half = x[:, : x.size(1) // 2] if x.size(1) % 2 else x[:, (1 - x.size(1)) // 2 :]
+            start = self.start.expand(-1, x.size(1), -1) + self.weight.new_zeros(1, x.size(1), 3)
+            return x + y, half, self.weight * x + self.weight, start
+
+    same_in_onnx_runtime(Model(), (torch.randn(2, 5, 3),), (torch.randn(3, 7, 3),))
+
+
+def test_what_would_be_silently_wrong_is_refused():
+    def written_through_a_view(self, x):
+        h = x * 2
+        nn.functional.relu(h.view(-1), inplace=True)
+        return h
+
+    def numpy_number(self, x):
+        return x * np.float32(int(x.shape[1]))
+
+    for forward, sentence in (
+        (written_through_a_view, "writes over memory that a view sees too"),
+        (numpy_number, "depends on the inputs"),
+    ):
+        with pytest.raises(NotImplementedError, match=sentence):
+            exported(model_of(forward), torch.randn(2, 5, 3))
+
+
+def test_a_forward_that_changes_its_module_is_refused_and_undone():
+    class Counting(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.register_buffer("calls", torch.zeros(1))
+            self.last = None
+
+        def forward(self, x):
+            self.calls += 1
+            self.last = x
+            return x * 2
+
+    model = Counting()
+    with pytest.raises(NotImplementedError, match=r"forward changes the (buffer calls|attribute last)"):
+        exported(model, torch.randn(2, 3))
+    assert model.calls.item() == 0 and model.last is None
 
 
 def test_packed_rows_are_refused():

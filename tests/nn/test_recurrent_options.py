@@ -400,3 +400,51 @@ def test_repr_names_what_is_not_usual():
     layer = nn.LSTM(3, 4, 2, proj_size=2, zoneout=(0.1, 0.2), peephole=True, residual=True)
     assert repr(layer) == "LSTM(3, 4, proj_size=2, num_layers=2, zoneout=(0.1, 0.2), peephole=True, residual=True)"
     assert repr(nn.GRU(3, 4, reset_after=False)) == "GRU(3, 4, reset_after=False)"
+
+
+# ---- what programs do to layers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU", "LSTMCell"])
+def test_weights_may_be_plain_attributes_as_in_pytorch(kind):
+    """Weight drop and weight normalization put tensors of their own in the place of parameters."""
+    torch = pytest.importorskip("torch")
+    outputs = []
+    for library in (tinyrnn, torch):
+        layer = getattr(library.nn, kind)(3, 4)
+        values = np.random.default_rng(0)
+        for name in [name for name, _ in layer.named_parameters()]:
+            value = values.standard_normal(tuple(getattr(layer, name).shape)).astype(np.float32)
+            del layer._parameters[name]
+            setattr(layer, name, library.from_numpy(value))
+        x = library.from_numpy(values.standard_normal((3, 3)).astype(np.float32))
+        result = layer(x)
+        outputs.append(result[0].detach().numpy())
+    np.testing.assert_allclose(*outputs, atol=1e-6)
+
+
+def test_a_missing_weight_is_named():
+    layer = nn.GRU(3, 4)
+    del layer._parameters["weight_hh_l0"]
+    with pytest.raises(TypeError, match="GRU: weight_hh_l0 is missing, expected a tensor"):
+        layer(tinyrnn.ones(2, 1, 3))
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_batch_without_any_step_has_gradients_of_zero(create_graph):
+    layer = nn.LSTM(3, 4)
+    output, _ = layer(tinyrnn.ones(5, 2, 3), lengths=[0, 0])
+    gradients = grad(output.sum(), list(layer.parameters()), create_graph=create_graph)
+    assert all(not gradient.any() for gradient in gradients)
+
+
+def test_reset_leaves_what_a_subclass_adds():
+    class Model(nn.LSTM):
+        def __init__(self):
+            super().__init__(3, 4, layer_norm=True)
+            self.norm = nn.LayerNorm(4)
+
+    model = Model()
+    model.reset_parameters()
+    assert (model.norm_h_weight_l0 == 1).all() and not model.norm_c_bias_l0.any()
+    assert model._all_weights[0][:4] == ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]

@@ -10,6 +10,7 @@ from both_sides import OURS, check, check_derivatives, leaf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tinyrnn
 from tinyrnn.engine.backward import backward, gradients_of
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import requires_grad
@@ -441,3 +442,31 @@ def test_scatter_of_nothing_is_a_copy(dim):
 
 def empty(lib):
     return wrap(np.zeros((0, 4), np.int64)) if lib is OURS else lib.zeros((0, 4), dtype=lib.int64)
+
+
+# ---- another shape for the same tensor -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "args"), [("unsqueeze_", (-1,)), ("squeeze_", (1,)), ("squeeze_", ()), ("transpose_", (0, 2)), ("t_", ())]
+)
+def test_reshaping_in_place(name, args):
+    torch = pytest.importorskip("torch")
+    values = np.arange(6.0).reshape((2, 3) if name == "t_" else (2, 1, 3))
+    ours, theirs = tinyrnn.tensor(values), torch.tensor(values)
+    view = ours[1:]
+    assert getattr(ours, name)(*args) is ours
+    getattr(theirs, name)(*args)
+    np.testing.assert_array_equal(ours.array, theirs.numpy())
+    ours.zero_()
+    assert not view.array.any(), "the memory is the same"
+
+
+def test_reshaping_in_place_of_what_has_a_gradient_says_what_to_write():
+    x = tinyrnn.tensor([1.0, 2.0], requires_grad=True)
+    for target in (x, x * 2, x.detach()[:1]):
+        if target.requires_grad:
+            with pytest.raises(NotImplementedError, match=r"write x = x\.unsqueeze\(\.\.\.\)"):
+                target.unsqueeze_(0)
+        else:
+            assert target.unsqueeze_(0).shape == (1, 1)

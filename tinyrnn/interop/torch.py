@@ -93,11 +93,15 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
         with safe_open(os.fspath(path), "np") as file:
             tensors = {name: wrap(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (it is no dict)
             names = file.metadata() or {}
+    except TypeError as error:  # NumPy has no bfloat16
+        raise TypeError(f"{os.fspath(path)}: {error}; save the tensors as float32 (model.float()) there") from error
     except SafetensorError as error:
         raise ValueError(
             f"{os.fspath(path)}: expected a safetensors file, got something else ({error}); a .pt file is a pickle, which is "
             f"never read: load it in PyTorch and save it with tinyrnn.interop.torch.save_file(model, path)"
         ) from error
+    if "tinyrnn" in names:
+        raise ValueError(f"{os.fspath(path)} was written by tinyrnn.save, expected a state dict alone; use tinyrnn.load(path)")
     return tensors | {alias: tensors[first] for alias, first in names.items() if first in tensors}
 
 
@@ -113,7 +117,12 @@ def _array(name: str, value: Any) -> np.ndarray:
     """A copy of a tensor of either side."""
     if not hasattr(value, "detach") or not hasattr(value, "numpy"):
         raise TypeError(f"{name!r} is a {type(value).__name__}, expected a tensor; keep other things out of the state dict")
-    return np.array(value.detach().cpu().numpy(), order="C")
+    try:
+        return np.array(value.detach().cpu().numpy(), order="C")
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # bfloat16, sparse, without data: NumPy has no such thing
+        raise TypeError(
+            f"{name!r} is {getattr(value, 'dtype', type(value))} and cannot be taken over ({error}); pass .float()"
+        ) from error
 
 
 def _place(value: Any) -> Any:

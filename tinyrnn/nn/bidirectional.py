@@ -95,7 +95,7 @@ class Bidirectional(Module):
         if lengths is not None:
             self.fail("input is a PackedSequence, which knows its lengths; leave out lengths=", TypeError)
         padded, lengths = pad_packed_sequence(packed, batch_first)
-        output, state, *others = self(padded, hx, lengths, **wanted)
+        output, state, *others = self.forward(padded, hx, lengths, **wanted)
 
         def packed_like(x: Any) -> PackedSequence:
             return pack_padded_sequence(x, lengths, batch_first, enforce_sorted=packed.sorted_indices is None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 from tinyrnn._tensor import Tensor
@@ -85,9 +86,9 @@ class RNNBase(WeightedModule, RecurrentLayer):
     def reset_parameters(self) -> None:
         """Draw all weights and biases anew, uniform in +-1/sqrt(H); those of layer norms are ones and zeros."""
         super().reset_parameters()
-        for name, parameter in self.named_parameters():
-            if name.startswith("norm"):
-                init.constant_(parameter, 1.0 if "_weight_" in name else 0.0)
+        norms = [name for name in self._option_shapes() if name.startswith("norm")]
+        for name, suffix in itertools.product(norms, self._suffixes):
+            init.constant_(self._parameters[name + suffix], 1.0 if name.endswith("weight") else 0.0)
         if self.forget_bias:
             with no_grad():
                 for suffix in self._suffixes:
@@ -98,6 +99,12 @@ class RNNBase(WeightedModule, RecurrentLayer):
         """For every layer and direction its weight_ih, weight_hh, bias_ih, bias_hh and what else it has."""
         named = [(name, p) for name, p in self._parameters.items() if p is not None]
         return [[p for name, p in named if name.endswith(suffix)] for suffix in self._suffixes]
+
+    @property
+    def _all_weights(self) -> list[list[str]]:
+        """The names of `all_weights`; programs that draw weights their own way read them."""
+        names = [name for name, parameter in self._parameters.items() if parameter is not None]
+        return [[name for name in names if name.endswith(suffix)] for suffix in self._suffixes]
 
     def flatten_parameters(self) -> None:
         """Does nothing: PyTorch programs call it so that cuDNN finds the weights in one piece, which we never need."""

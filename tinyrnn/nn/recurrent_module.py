@@ -78,6 +78,7 @@ class WeightedModule(RecurrentModule):
 
     def _add_weights(self, suffix: str, features: int, state_size: int, biases: int, device: Any, dtype: Any) -> None:
         """The parameters of one sweep; `biases` says how many there are, b_ih first."""
+        self._biases = biases
         rows = CELLS[self.mode].gates * self.hidden_size
         shapes = [(rows, features), (rows, state_size), *[(rows,)] * biases]
         for name, shape in zip(_names_of(suffix), shapes):
@@ -87,7 +88,19 @@ class WeightedModule(RecurrentModule):
         """weight_ih, weight_hh, bias_ih, bias_hh of one sweep; the biases may be None."""
         names = _names_of(suffix)
         get = self._parameters.get
-        return get(names[0]), get(names[1]), get(names[2]), get(names[3])
+        weights = (get(names[0]), get(names[1]), get(names[2]), get(names[3]))
+        for weight in weights[: 2 + self._biases]:
+            if weight is None:
+                return self._weights_from_attributes(names[: 2 + self._biases])
+        return weights
+
+    def _weights_from_attributes(self, names: tuple[str, ...]) -> tuple:
+        """As `_weights_of`, where a program has put something else in the place of parameters (as weight drop does)."""
+        found = [getattr(self, name, None) for name in names]
+        for name, weight in zip(names, found):
+            if not isinstance(weight, Tensor):
+                self.fail(f"{name} is {'missing' if weight is None else type(weight).__name__}, expected a tensor", TypeError)
+        return (*found, *[None] * (4 - len(found)))
 
     def reset_parameters(self) -> None:
         """Draw all weights and biases anew, uniform in +-1/sqrt(H)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -10,7 +11,16 @@ from tinyrnn.dtypes import get_default_dtype
 from tinyrnn.engine.base import TensorBase, as_array, wrap
 from tinyrnn.engine.tape import record
 
-quiet = np.errstate(all="ignore")  # as a decorator: overflow gives inf, inf - inf NaN, and no warning, as in PyTorch
+
+def quiet(function):
+    """A decorator: overflow gives inf, inf - inf NaN, and no warning, as in PyTorch."""
+
+    @functools.wraps(function)
+    def run(*args, **kwargs):  # not NumPy's own, whose frame would be taken for the user's line
+        with np.errstate(all="ignore"):
+            return function(*args, **kwargs)
+
+    return run
 
 
 def array(x):

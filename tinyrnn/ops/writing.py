@@ -11,12 +11,12 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrnn import dtypes
-from tinyrnn.engine.base import TensorBase, version_of, wrap
+from tinyrnn.engine.base import TensorBase, View, version_of, wrap
 from tinyrnn.engine.modes import recording
 from tinyrnn.engine.tape import adopt, record, requires_grad
 from tinyrnn.ops.casting import array, cast, convert_number
 from tinyrnn.ops.indexing import parse, put
-from tinyrnn.ops.shaping import expand
+from tinyrnn.ops.shaping import expand, squeeze, t, transpose, unsqueeze
 from tinyrnn.ops.slicing import window
 
 _TYPE_NAMES = {
@@ -278,3 +278,29 @@ scatter_add_ = _in_place("scatter_add", keeps_old=False)
 index_add_ = _in_place("index_add", keeps_old=False)
 index_copy_ = _in_place("index_copy", keeps_old=False)
 index_fill_ = _in_place("index_fill", keeps_old=False)
+
+
+# ---- another shape for the same tensor -------------------------------------------------------------------------------
+
+
+def _reshaping(name, function):
+    """``x.<name>_(...)``: `x` becomes ``function(x, ...)``, which has its memory."""
+
+    def reshape_(self, *args, **kwargs):
+        base = self if self.window is None else self.window.base
+        if recording() and (requires_grad(self) or requires_grad(base)):
+            raise NotImplementedError(f"{name}_ of a tensor that requires grad is not supported; write x = x.{name}(...)")
+        self.array = function(self.array, *args, **kwargs)
+        if self.window is not None:
+            self.window = View(base, None, self.window.stamp)
+        return self
+
+    reshape_.__name__ = reshape_.__qualname__ = f"{name}_"
+    reshape_.__doc__ = f"`{name}` in place: the tensor has another shape afterwards. Not while it requires a gradient."
+    return reshape_
+
+
+unsqueeze_ = _reshaping("unsqueeze", unsqueeze)
+squeeze_ = _reshaping("squeeze", squeeze)
+transpose_ = _reshaping("transpose", transpose)
+t_ = _reshaping("t", t)

@@ -155,6 +155,7 @@ def _activation(function: Any) -> Callable[[Emitter], Emitter]:
             inplace = given.pop("inplace", False)
             value = emitter(g, out, **given)
             if inplace:
+                given["input"].trace.check_alone(given["input"])
                 given["input"].value = value
             return value
 

@@ -43,7 +43,10 @@ def _arithmetic(method: str, operator: str, swapped: bool = False) -> Any:
         if number is NotImplemented:
             return number
         operands = (_source(other), _source(self)) if swapped else (_source(self), _source(other))
-        return Dim(number, (operator, *operands) if tuple in map(type, operands) else None)
+        if operator == "Div":  # ONNX rounds towards zero
+            operands = (("Sub", operands[0], ("Mod", *operands)), operands[1])
+        open_size = tuple in map(type, (_source(self), _source(other)))
+        return Dim(number, (operator, *operands) if open_size else None)
 
     return compute
 

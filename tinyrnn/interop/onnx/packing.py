@@ -25,6 +25,17 @@ class Packed(str):
     steps: int
 
 
+class Ragged(str):
+    """A value whose size along `open_axis` follows the numbers of an input, not its size."""
+
+    open_axis: int
+
+    def __new__(cls, value: str, open_axis: int) -> Ragged:
+        ragged = super().__new__(cls, value)
+        ragged.open_axis = open_axis
+        return ragged
+
+
 def packed_values(packed: Any, padded: str, lengths: str, steps: int) -> list[str]:
     """A value for each tensor of a PackedSequence."""
     value = Packed()
@@ -44,13 +55,14 @@ def _pack(g: Graph, out: Any, input: Any, lengths: Any, batch_first: bool = Fals
 def _pad(
     g: Graph, out: Any, sequence: Any, batch_first: bool = False, padding_value: float = 0.0, total_length: int | None = None
 ) -> list[str]:
-    """All steps of the batch that was packed, also if they are more than the longest sequence has."""
-    padded, value = out[0], sequence.data.value
+    """As many steps as the longest sequence has, or all of the batch that was packed."""
+    value = sequence.data.value
     if total_length not in (None, value.steps):
         raise NotImplementedError("total_length can be exported if it is the number of steps before packing")
-    missing = [(0, 0)] * 3
-    missing[batch_first] = (0, value.steps - padded.array.shape[batch_first])
-    padded.array = np.pad(padded.array, missing, constant_values=padding_value)
     inside = inside_sequences(g, value.padded, value.lengths)
-    x = g("Where", inside, value.padded, g.value(padding_value, padded.array.dtype))
-    return [g("Transpose", x, perm=[1, 0, 2]) if batch_first else x, g.cast(value.lengths, _INT32, _INT64)]
+    x = g("Where", inside, value.padded, g.value(padding_value, out[0].array.dtype))
+    lengths = g.cast(value.lengths, _INT32, _INT64)
+    if total_length is None:
+        x = g("Slice", x, g.ints(0), g("ReduceMax", lengths, axes=[0], keepdims=1), g.ints(0))
+    x = g("Transpose", x, perm=[1, 0, 2]) if batch_first else x
+    return [Ragged(x, int(batch_first)), lengths]

@@ -50,6 +50,7 @@ class Trace:
     def __init__(self, graph: Graph, other: list[Call] | None = None) -> None:
         self.graph = graph
         self.calls: list[Call] = []
+        self.arrays: list[np.ndarray] = []  # of all traced tensors
         self.other = other
 
     def tensor(self, array: Any, value: str, other_shape: Iterable[int] | None = None) -> Traced:
@@ -58,9 +59,22 @@ class Trace:
         TensorBase.__init__(tensor, array)
         tensor.trace, tensor.value = self, value
         shape = array.shape if other_shape is None else other_shape
-        sources = [None if n == m else ("Shape", value, axis) for axis, (n, m) in enumerate(zip(array.shape, shape))]
+        ragged = getattr(value, "open_axis", None)
+        sources = [
+            None if n == m and axis != ragged else ("Shape", str(value), axis)
+            for axis, (n, m) in enumerate(zip(array.shape, shape))
+        ]
         tensor.sizes = Size([Dim(*each) for each in zip(array.shape, sources, shape)])
+        self.arrays.append(array)
         return tensor
+
+    def check_alone(self, tensor: Any) -> None:
+        """Refuse to write over memory that other tensors of the graph see too."""
+        others = [array for array in self.arrays if array is not tensor.array]
+        if any(np.may_share_memory(tensor.array, other) for other in others):
+            raise NotImplementedError(
+                "it writes over memory that a view sees too, which a graph does not have; write to a clone()"
+            )
 
     def run(self, name: str, function: Callable, emit: Callable | None, args: tuple, kwargs: dict) -> Any:
         """Call `function`, and let `emit` add the nodes that do the same."""
@@ -153,7 +167,7 @@ def _constant(x: Any) -> Any:
 def _same(x: Any, y: Any) -> bool:
     if x is None or x is y:
         return True
-    if isinstance(x, np.ndarray) or isinstance(y, np.ndarray):
+    if isinstance(x, (np.ndarray, np.generic)) or isinstance(y, (np.ndarray, np.generic)):
         return np.array_equal(x, y, equal_nan=np.asarray(x).dtype.kind == "f")
     return type(x) is type(y) and (x == y or x != x) if isinstance(x, (int, float, str)) else True
 
@@ -203,7 +217,12 @@ class Traced(Tensor):
     def detach(self) -> Traced:
         return self
 
-    clone = contiguous = cpu = detach
+    contiguous = cpu = detach
+
+    def clone(self) -> Traced:
+        copy = self.trace.tensor(self.array.copy(), self.value)
+        copy.sizes = self.sizes
+        return copy
 
 
 # What a traced tensor answers like any other: all of it independent of the numbers.
@@ -228,13 +247,17 @@ def _hand_over(name: str, function: Callable) -> Callable:
     return call
 
 
+_METHODS: dict[str, Callable] = {}
+
+
 def _hand_over_methods() -> None:
     for name, member in vars(Tensor).items():
         function = getattr(member, "fget", member)
         if name in vars(Traced) or name in _KEPT or not callable(function):
             continue
         if function is member:
-            setattr(Traced, name, _hand_over(name, function))
+            _METHODS[name] = _hand_over(name, function)
+            setattr(Traced, name, _METHODS[name])
         elif function in OPERATIONS:
             setattr(Traced, name, property(_hand_over(name, function)))
 
@@ -273,6 +296,9 @@ def tracing(trace: Trace, model: nn.Module) -> Iterator[None]:
         name = f"the layer {type(module).__name__}"
         return trace.run(name, functools.partial(call_module, module), functools.partial(emit, module), args, kwargs)
 
+    own_methods = {name: vars(Tensor)[name] for name in _METHODS}
+    for name, method in _METHODS.items():  # of a parameter on the left: its operator is asked first
+        setattr(Tensor, name, method)
     nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
     _running.append(trace)
     try:
@@ -280,6 +306,8 @@ def tracing(trace: Trace, model: nn.Module) -> Iterator[None]:
     finally:
         _running.pop()
         nn.Module.__call__ = call_module  # type: ignore[method-assign]
+        for name, method in own_methods.items():
+            setattr(Tensor, name, method)
         for namespace, name, function in changed:
             namespace[name] = function
 
