@@ -37,8 +37,9 @@ def save(obj: Any, f: Any) -> None:
     ----------
     obj
         Tensors, numbers, strings, booleans and None, in dicts, lists, tuples, sets, OrderedDicts and Counters nested at will:
-        the ``state_dict()`` of a model, optimizer or schedule is all of that. Tensors of the same memory are stored once,
-        and share it again once loaded. A Parameter comes back as a tensor that requires a gradient.
+        the ``state_dict()`` of a model, optimizer or schedule is all of that. Tensors that are one window onto one memory, as
+        tied weights are, are stored once, and share it again once loaded. A Parameter comes back as a tensor that requires a
+        gradient.
     f : path or file object
         A file object has to be open for writing bytes.
 

@@ -33,7 +33,7 @@ def states_of(state):
     return state if isinstance(state, tuple) else (state,)
 
 
-def zeros_of(layer, B):
+def random_states(layer, B):
     rows = layer.num_layers * (2 if layer.bidirectional else 1)
     sizes = [layer.proj_size or layer.hidden_size, layer.hidden_size][: 2 if isinstance(layer, nn.LSTM) else 1]
     return [draw(rows, B, size, seed=9 + k) for k, size in enumerate(sizes)]
@@ -130,7 +130,7 @@ IDS = [f"{kind.__name__}-{'-'.join(options) or 'plain'}" for kind, options in CA
 @pytest.mark.parametrize(("kind", "options"), CASES, ids=IDS)
 def test_options_are_their_equations(kind, options):
     layer = made(kind, I, H, **options).eval()
-    x, states = draw(T, B, I, seed=1), zeros_of(layer, B)
+    x, states = draw(T, B, I, seed=1), random_states(layer, B)
     wanted, finals = Equations(layer).run(x.numpy(), [state.numpy()[0] for state in states])
     hx = tuple(states) if kind is nn.LSTM else states[0]
     has_gates = kind is not nn.RNN
@@ -149,7 +149,7 @@ def test_options_are_their_equations(kind, options):
 @pytest.mark.parametrize(("kind", "options"), CASES, ids=IDS)
 def test_ragged_packed_bidirectional_and_stepped_calls_agree(kind, options):
     layer = made(kind, I, H, 2, bidirectional=True, batch_first=True, **options).eval()
-    x, states = draw(B, T, I, seed=1), zeros_of(layer, B)
+    x, states = draw(B, T, I, seed=1), random_states(layer, B)
     hx = tuple(states) if kind is nn.LSTM else states[0]
     poisoned = x.clone()
     for row, length in enumerate(LENGTHS):
@@ -181,7 +181,7 @@ def test_ragged_packed_bidirectional_and_stepped_calls_agree(kind, options):
 @pytest.mark.parametrize(("kind", "options"), [*CASES, (nn.LSTM, {"residual": True}), (nn.RNN, {"residual": True})])
 def test_steps_are_the_sequence(kind, options):
     layer = made(kind, I, H, 2, **options).eval()
-    x, states = draw(T, B, I, seed=1), zeros_of(layer, B)
+    x, states = draw(T, B, I, seed=1), random_states(layer, B)
     state = tuple(states) if kind is nn.LSTM else states[0]
     output, final = layer(x, state)
     for t in range(T):
@@ -198,7 +198,7 @@ def test_steps_are_the_sequence(kind, options):
 def test_gradients_of_every_parameter_once_and_twice(kind, options):
     layer = made(kind, 2, 3, **{**options, **({"proj_size": 2} if "proj_size" in options else {})}).eval()
     names = [name for name, _ in layer.named_parameters()]
-    x, states = draw(3, 2, 2, seed=1).requires_grad_(), [each.requires_grad_() for each in zeros_of(layer, 2)]
+    x, states = draw(3, 2, 2, seed=1).requires_grad_(), [each.requires_grad_() for each in random_states(layer, 2)]
 
     def run(x, *rest):
         values = dict(zip(names, rest[len(states) :]))
@@ -217,7 +217,7 @@ def test_options_meet_in_a_stack_in_both_directions():
     """Two layers by hand: each direction on its own, their outputs side by side into the next layer, residual added."""
     options = {"proj_size": 3, "peephole": True, "layer_norm": True, "zoneout": (0.2, 0.1)}
     layer = made(nn.LSTM, I, H, 2, bidirectional=True, residual=True, **options).eval()
-    x, (h, c) = draw(T, B, I, seed=1), zeros_of(layer, B)
+    x, (h, c) = draw(T, B, I, seed=1), random_states(layer, B)
     below = x.numpy()
     for number in range(2):
         sides = []
@@ -320,7 +320,7 @@ def test_zoneout_keeps_units_of_the_step_before(form):
 
 def test_zoneout_of_an_lstm_is_drawn_for_h_and_c_apart():
     layer = made(nn.LSTM, I, 200, zoneout=(0.0, 0.5))
-    h, c = zeros_of(layer, B)
+    h, c = random_states(layer, B)
     _, (h_n, c_n) = layer(draw(1, B, I), (h, c))
     assert ((h_n - h).abs() > 1e-12).all()
     assert 0.4 < ((c_n - c).abs() < 1e-12).double().mean().item() < 0.6

@@ -97,8 +97,7 @@ class RNNBase(WeightedModule, RecurrentLayer):
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """For every layer and direction its weight_ih, weight_hh, bias_ih, bias_hh and what else it has."""
-        named = [(name, p) for name, p in self._parameters.items() if p is not None]
-        return [[p for name, p in named if name.endswith(suffix)] for suffix in self._suffixes]
+        return [[self._parameters[name] for name in names] for names in self._all_weights]
 
     @property
     def _all_weights(self) -> list[list[str]]:
@@ -124,7 +123,7 @@ class RNNBase(WeightedModule, RecurrentLayer):
         return _GATES.get(self.mode, ())
 
     def _has_masks_of_sequences(self) -> bool:
-        return self.training and (self.input_dropout > 0 or self.recurrent_dropout > 0)
+        return super()._has_masks_of_sequences() or (self.training and self.recurrent_dropout > 0)
 
     def _has_plain_cells(self) -> bool:
         """Whether, now, the cells are no more than weights and biases."""

@@ -69,7 +69,6 @@ def export(
     """
     onnx = onnx_package()
     example = Example(model, args if isinstance(args, tuple) else (args,), dict(kwargs or {}), input_names)
-    training = [(module, module.training) for module in model.modules()]
     before = _State(model)
     try:
         model.eval()
@@ -78,8 +77,6 @@ def export(
             graph, results = _traced(example, sizes, list(output_names or []))
     finally:
         changed = before.restore()
-        for module, mode in training:
-            module.training = mode
     if changed:
         raise NotImplementedError(
             f"export: forward changes {changed}, which a file cannot; return it, and take it as an argument"
@@ -98,27 +95,24 @@ class _State:
         self.model = model
         self.attributes = {module: dict(vars(module)) for module in model.modules()}
         self.buffers = {name: (buffer, buffer.array.copy()) for name, buffer in model.named_buffers()}
-        self.named = dict(model.named_buffers())
 
     def restore(self) -> str | None:
         """The name of something that had changed, other than `training`; None if nothing had."""
         changed = None
+        now = dict(self.model.named_buffers())
         for name, (buffer, array) in self.buffers.items():
-            if not np.array_equal(buffer.array, array, equal_nan=array.dtype.kind == "f"):
+            if now.get(name) is not buffer or not np.array_equal(buffer.array, array, equal_nan=array.dtype.kind == "f"):
+                changed = f"the buffer {name}"
                 buffer.array[...] = array
-                changed = f"the buffer {name}"
-        for name, buffer in self.model.named_buffers():
-            if self.named.get(name) is not buffer:
-                changed = f"the buffer {name}"
+                owner, _, last = name.rpartition(".")
+                self.model.get_submodule(owner)._buffers[last] = buffer
         for path, module in self.model.named_modules():
-            before, now = self.attributes[module], vars(module)
-            for name in [name for name in {*before, *now} if name != "training" and before.get(name) is not now.get(name)]:
-                changed = f"the attribute {path}.{name}".replace(" .", " ")
-            now.clear()
-            now.update(before)
-        for name, buffer in self.named.items():
-            path, _, last = name.rpartition(".")
-            self.model.get_submodule(path)._buffers[last] = buffer
+            before, attributes = self.attributes[module], vars(module)
+            for name in {*before, *attributes} - {"training"}:
+                if before.get(name) is not attributes.get(name):
+                    changed = f"the attribute {path}.{name}" if path else f"the attribute {name}"
+            attributes.clear()
+            attributes.update(before)
         return changed
 
 
