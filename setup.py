@@ -124,7 +124,8 @@ def translate(extensions):
     import numpy
     from Cython.Build import cythonize
 
-    translated = cythonize(extensions, build_dir="build/cython", language_level=3, quiet=True)
+    directives = {"auto_pickle": False}  # 50 kB for what nobody may do: tensors and nodes are never pickled
+    translated = cythonize(extensions, build_dir="build/cython", language_level=3, quiet=True, compiler_directives=directives)
     c_files = {each.name: each.sources for each in translated}
     for each in extensions:
         each.sources = c_files[each.name]

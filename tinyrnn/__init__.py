@@ -19,7 +19,7 @@ from tinyrnn.creation import (
     tensor, as_tensor, asarray, from_numpy, from_dlpack, zeros, ones, empty, full, arange, linspace, eye,
     zeros_like, ones_like, empty_like, full_like,
 )  # fmt: skip
-from tinyrnn.devices import device
+from tinyrnn.devices import device, get_default_device, set_default_device
 from tinyrnn.dtypes import (
     bool_ as bool, uint8, int8, int16, int32, int64, short, int_ as int, long, float16, float32, float64, half,
     float_ as float, double, dtype, finfo, iinfo, can_cast, promote_types, result_type, get_default_dtype,
@@ -92,6 +92,8 @@ __all__ = [
     "Size",
     # devices.py
     "device",
+    "get_default_device",
+    "set_default_device",
     # dtypes.py
     "bool", "uint8", "int8", "int16", "int32", "int64", "short", "int", "long", "float16", "float32", "float64",
     "half", "float", "double", "dtype", "finfo", "iinfo", "can_cast", "promote_types", "result_type",

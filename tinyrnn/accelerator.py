@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinyrnn import _lazy
+from tinyrnn import _lazy, cuda, devices
 
 __all__ = ["current_accelerator", "device_count", "is_available"]
 
@@ -10,14 +10,15 @@ __getattr__ = _lazy.answering(__name__)
 
 
 def is_available() -> bool:
-    """Whether tensors can be made anywhere but in main memory. This version of tinyrnn has no GPU kernels: never."""
-    return False
+    """Whether tensors can be made anywhere but in main memory: on a GPU."""
+    return cuda.is_available()
 
 
 def device_count() -> int:
     """The number of accelerators that can be used."""
-    return 0
+    return cuda.device_count()
 
 
-def current_accelerator(check_available: bool = False) -> None:
-    """The accelerator in use: None, as in PyTorch where there is none."""
+def current_accelerator(check_available: bool = False) -> devices.device | None:
+    """The kind of accelerator in use; None where there is none."""
+    return devices.device("cuda") if cuda.is_available() else None

@@ -8,9 +8,10 @@ from typing import Any
 import numpy as np
 
 from tinyrnn import creation, devices, dtypes, legacy
-from tinyrnn.engine.base import TensorBase, version_of, wrap
+from tinyrnn.engine.base import TensorBase, as_array, version_of, wrap
 from tinyrnn.engine.tape import requires_grad
 from tinyrnn.ops.casting import cast
+from tinyrnn.ops.transfer import transfer
 from tinyrnn.size import Size
 
 # ---- shape and dtype ----
@@ -113,6 +114,13 @@ def numpy(self, *, force: bool = False) -> np.ndarray:
     """The array, sharing memory with the tensor; with `force`, also of a tensor that requires a gradient."""
     if not force and requires_grad(self):
         raise RuntimeError("Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead.")
+    if not isinstance(self.array, np.ndarray):
+        if not force:
+            raise TypeError(
+                f"can't convert {devices.of_array(self.array)} device type tensor to numpy. Use Tensor.cpu() to copy the "
+                f"tensor to host memory first."
+            )
+        return devices.put(self.array, devices.CPU)
     return self.array
 
 
@@ -123,7 +131,7 @@ def to_array(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
 
 def wrap_array(self, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
     """NumPy's protocol: ``np.exp(tensor)`` is a tensor (without history)."""
-    return wrap(np.asarray(array))
+    return wrap(as_array(array))
 
 
 def to_dlpack(self, **options: Any) -> Any:
@@ -148,16 +156,17 @@ def to(self, *args: Any, **kwargs: Any) -> Any:
     ----------
     dtype, device : what to change.
     other : a tensor whose dtype and device are taken.
-    non_blocking : allowed, because programs pass it; a copy on the CPU is done when the call returns.
+    non_blocking : allowed, because programs pass it; every copy here is done when the call returns.
     copy : copy even if nothing changes.
     """
-    dtype, copy = _destination(args, kwargs)
+    device, dtype, copy = _destination(args, kwargs)
     result = self if dtype is None else cast(self, dtype.numpy)
+    result = result if device is None else transfer(result, device)
     return self.clone() if copy and result is self else result
 
 
-def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bool]:
-    """The dtype (or None) and whether to copy, from the forms that `to` takes."""
+def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool]:
+    """The device and the dtype (or None), and whether to copy, from the forms that `to` takes."""
     names = ("dtype", "device", "other", "non_blocking", "copy")
     unknown = [name for name in kwargs if name not in names]
     if unknown:
@@ -169,7 +178,7 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bo
             flags.append(value)
         elif isinstance(value, TensorBase):
             given["other"] = value
-        elif isinstance(value, (str, devices.device)):
+        elif isinstance(value, (str, int, devices.device)):
             given["device"] = value
         elif value is not None:
             given["dtype"] = value
@@ -178,10 +187,12 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bo
     if other is not None:
         given.setdefault("dtype", dtypes.of_array(other.array))
         given.setdefault("device", devices.of_array(other.array))
-    if given.get("device") is not None:
-        devices.available(given["device"])
-    dtype = given.get("dtype")
-    return (None if dtype is None else dtypes.as_dtype(dtype)), bool(given.get("copy", False))
+    device, dtype = given.get("device"), given.get("dtype")
+    return (
+        None if device is None else devices.available(device),
+        None if dtype is None else dtypes.as_dtype(dtype),
+        bool(given.get("copy", False)),
+    )
 
 
 def type_(self, dtype: Any = None) -> Any:
@@ -237,14 +248,16 @@ def byte(self):
 
 
 def cpu(self):
-    """In main memory: the same tensor."""
-    return self
+    """In main memory: the same tensor if it is there, else a recorded copy."""
+    return transfer(self, devices.CPU)
 
 
 def cuda(self, device: Any = None):
-    """On a GPU; an error that says what is missing."""
-    devices.available("cuda" if device is None else device if not isinstance(device, int) else f"cuda:{device}")
-    raise RuntimeError(f"cuda(): {device!r} is not a GPU")
+    """On a GPU, the current one unless `device` says which."""
+    target = devices.available("cuda" if device is None else device)
+    if target.type != "cuda":
+        raise RuntimeError(f"cuda(): {device!r} is not a GPU")
+    return transfer(self, target)
 
 
 # ---- tensors like this one ----
@@ -252,21 +265,23 @@ def cuda(self, device: Any = None):
 
 def new(self, *data: Any):
     """Like the constructor ``Tensor(...)``, in this tensor's dtype: from sizes, uninitialised, or a copy of a sequence."""
-    return wrap(creation.legacy_array(data, dtypes.of_array(self.array)))
+    return creation.new(creation.legacy_array(data, dtypes.of_array(self.array)), device=devices.of_array(self.array))
 
 
 def new_tensor(self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False):
-    """``tinyrnn.tensor(data)`` in this tensor's dtype."""
+    """``tinyrnn.tensor(data)`` in this tensor's dtype, on its device."""
+    device = devices.of_array(self.array) if device is None else device
     return creation.tensor(data, dtype=dtype or dtypes.of_array(self.array), device=device, requires_grad=requires_grad)
 
 
 def _new(function):
     def method(self, *size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False):
         dtype = dtypes.of_array(self.array) if dtype is None else dtype
+        device = devices.of_array(self.array) if device is None else device
         return function(*size, dtype=dtype, device=device, requires_grad=requires_grad)
 
     method.__name__ = method.__qualname__ = f"new_{function.__name__}"
-    method.__doc__ = f"``tinyrnn.{function.__name__}`` in this tensor's dtype."
+    method.__doc__ = f"``tinyrnn.{function.__name__}`` in this tensor's dtype, on its device."
     return method
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn import dtypes
-from tinyrnn.devices import available
+from tinyrnn.devices import is_array, library, of_array, put
 from tinyrnn.dtypes import dtype as Dtype
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.ops.casting import convert_number
@@ -18,9 +18,9 @@ from tinyrnn.size import Size
 _NUMBERS = (bool, int, float)
 
 
-def new(array: Any, requires_grad: bool = False) -> Any:
-    """A tensor around an array that nobody else holds."""
-    result = wrap(array)
+def new(array: Any, requires_grad: bool = False, device: Any = None) -> Any:
+    """A tensor around an array that nobody else holds, on a device: None is the default one."""
+    result = wrap(put(array, device))
     if requires_grad:
         if array.dtype.kind != "f":
             raise RuntimeError(f"Only Tensors of floating point dtype can require gradients, got {dtypes.of_array(array)}")
@@ -43,7 +43,6 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
     TypeError, RuntimeError
         If the data is no number, or too large for the dtype.
     """
-    check_device(device)
     if isinstance(data, TensorBase):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach().clone() rather than "
@@ -51,26 +50,31 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
             UserWarning,
             stacklevel=2,
         )
-    return new(array_from(data, dtype, True), requires_grad)
+    return new(array_from(data, dtype, True), requires_grad, _device_for(data, device))
 
 
 def as_tensor(data: Any, dtype: Any = None, device: Any = None) -> Any:
     """`data` as a tensor; shares memory with an array, and is the same tensor, where dtype and device allow it."""
-    check_device(device)
     if isinstance(data, TensorBase):
-        return data if dtype is None else data.to(dtype)  # type: ignore[attr-defined]
-    return new(array_from(data, dtype, False))
+        return data.to(dtype=dtype, device=device)  # type: ignore[attr-defined]
+    return new(array_from(data, dtype, False), False, _device_for(data, device))
 
 
 def asarray(obj: Any, *, dtype: Any = None, device: Any = None, copy: bool | None = None, requires_grad: bool = False) -> Any:
     """`obj` as a tensor: with its memory if it can be shared, or always (``copy=False``) or never (``copy=True``)."""
-    check_device(device)
     source = obj.detach() if isinstance(obj, TensorBase) else obj  # type: ignore[attr-defined]
-    array = array_from(source, dtype, bool(copy))
-    shares = isinstance(source, (np.ndarray, TensorBase)) and np.may_share_memory(array, getattr(source, "array", source))
+    array = put(array_from(source, dtype, bool(copy)), _device_for(source, device))
+    memory = getattr(source, "array", source)
+    shares = type(memory) is type(array) and np.may_share_memory(array, memory)
     if copy is False and not shares:
         raise ValueError("asarray: copy=False, but this object or dtype cannot be had without a copy")
-    return new(array, requires_grad)
+    return new(array, requires_grad, of_array(array))
+
+
+def _device_for(data: Any, device: Any) -> Any:
+    """Where a tensor of `data` is made: tensors and arrays of a GPU stay where they are if nobody says otherwise."""
+    array = data.array if isinstance(data, TensorBase) else data
+    return of_array(array) if device is None and is_array(array) and not isinstance(array, np.ndarray) else device
 
 
 def from_numpy(ndarray: np.ndarray) -> Any:
@@ -108,6 +112,8 @@ def array_from(data: Any, dtype: Any, copy: bool) -> np.ndarray:
     if isinstance(data, np.ndarray):
         found = wanted or dtypes.of_array(data)
         return np.array(data, dtype=found.numpy, copy=True if copy else None, subok=False)
+    if is_array(data):
+        return data.astype((wanted or dtypes.of_array(data)).numpy, copy=copy)
     if hasattr(data, "__array__") and not isinstance(data, np.generic):
         return array_from(np.asarray(data), dtype, copy)
     types = _types_in(data)
@@ -237,32 +243,23 @@ def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
     return shape
 
 
-def check_device(device: Any) -> None:
-    """Raise a RuntimeError if tensors cannot be made on `device`; None is wherever they are made by default."""
-    if device is not None:
-        available(device)
-
-
 def _numpy_dtype(dtype: Any) -> np.dtype:
     return (dtypes.get_default_dtype() if dtype is None else dtypes.as_dtype(dtype)).numpy
 
 
 def zeros(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of zeros; sizes one by one or as one tuple."""
-    check_device(device)
-    return new(np.zeros(sized("zeros", size), _numpy_dtype(dtype)), requires_grad)
+    return new(library(device).zeros(sized("zeros", size), _numpy_dtype(dtype)), requires_grad, device)
 
 
 def ones(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of ones; sizes one by one or as one tuple."""
-    check_device(device)
-    return new(np.ones(sized("ones", size), _numpy_dtype(dtype)), requires_grad)
+    return new(library(device).ones(sized("ones", size), _numpy_dtype(dtype)), requires_grad, device)
 
 
 def empty(*size: Any, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor whose elements are whatever was in memory; sizes one by one or as one tuple."""
-    check_device(device)
-    return new(np.empty(sized("empty", size), _numpy_dtype(dtype)), requires_grad)
+    return new(library(device).empty(sized("empty", size), _numpy_dtype(dtype)), requires_grad, device)
 
 
 def sized(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
@@ -274,10 +271,10 @@ def sized(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
 
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """A tensor of one number; its dtype follows the number unless given."""
-    check_device(device)
     value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value  # type: ignore[attr-defined]
     found = dtypes.result_type(value) if dtype is None else dtypes.as_dtype(dtype)
-    return new(np.full(shape_of("full", (size,)), convert_number(value, found.numpy)), requires_grad)
+    number = convert_number(value, found.numpy)
+    return new(library(device).full(shape_of("full", (size,)), number.item(), number.dtype), requires_grad, device)
 
 
 def arange(
@@ -287,7 +284,6 @@ def arange(
 
     int64 if all three are integers, else the default dtype.
     """
-    check_device(device)
     if end is None:
         start, end = 0, start
     start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
@@ -301,31 +297,28 @@ def arange(
     found = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype() if floating else dtypes.int64
     count = math.ceil((end - start) / step) if floating else -((start - end) // step)
     numbers = np.arange(count, dtype=np.float64 if floating else np.int64) * step + start
-    return new(numbers.astype(found.numpy), requires_grad)
+    return new(numbers.astype(found.numpy), requires_grad, device)
 
 
 def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """`steps` numbers at equal distances from `start` to `end`, both included."""
-    check_device(device)
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
     start, end = (x.item() if hasattr(x, "item") else x for x in (start, end))
-    return new(np.linspace(start, end, steps).astype(_numpy_dtype(dtype)), requires_grad)
+    return new(np.linspace(start, end, steps).astype(_numpy_dtype(dtype)), requires_grad, device)
 
 
 def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
     """An (n, m) matrix with ones on the diagonal; m is n by default."""
-    check_device(device)
     rows, columns = shape_of("eye", (n, n if m is None else m))
-    return new(np.eye(rows, columns, dtype=_numpy_dtype(dtype)), requires_grad)
+    return new(np.eye(rows, columns, dtype=_numpy_dtype(dtype)), requires_grad, device)
 
 
 def _like(function: Any, input: Any, dtype: Any, device: Any, requires_grad: bool, *arguments: Any) -> Any:
     """A new array of the shape and the array type of `input`."""
-    check_device(device)
     array = input.array if isinstance(input, TensorBase) else input
     found = array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-    return new(function(array, *arguments, dtype=found), requires_grad)
+    return new(function(array, *arguments, dtype=found), requires_grad, of_array(array) if device is None else device)
 
 
 def zeros_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:

@@ -1,10 +1,13 @@
-"""Devices: where the memory of a tensor lies."""
+"""Devices: where the memory of a tensor lies, and how it gets elsewhere."""
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
+
+from tinyrnn.kernels.gpu import loader
 
 _TYPES = ("cpu", "cuda")
 
@@ -53,29 +56,83 @@ class device:  # noqa: N801 (PyTorch's name)
     def __reduce__(self) -> tuple[Any, ...]:
         return device, (self.type, self.index)
 
+    def __enter__(self) -> device:
+        """In a ``with`` block: the default device."""
+        _default.outer.append(_default.device)
+        set_default_device(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        _default.device = _default.outer.pop()
+
 
 CPU = device("cpu")
 
 
-def of_array(array: Any) -> device:
-    """Where an array lies."""
-    return CPU if isinstance(array, np.ndarray) else device("cuda", array.device.id)
+class _Default(threading.local):
+    """`device`, and in `outer` those that ``with`` blocks around it will come back to."""
+
+    def __init__(self) -> None:
+        self.device = CPU
+        self.outer: list[device] = []
 
 
-def available(value: Any) -> device:
-    """The device meant by a device or a string.
+_default = _Default()
+
+
+def get_default_device() -> device:
+    """Where tensors are made if nobody says: the CPU, or what `set_default_device` or ``with device(...)`` said."""
+    return _default.device
+
+
+def set_default_device(device: Any) -> None:
+    """Make tensors on `device` (a device or a string) from now on, in this thread; None is the CPU.
 
     Raises
     ------
     RuntimeError
         If tensors cannot be made there, saying what is missing.
     """
-    found = value if isinstance(value, device) else device(value)
+    _default.device = CPU if device is None else available(device)
+
+
+def of_array(array: Any) -> device:
+    """Where an array lies."""
+    return CPU if isinstance(array, (np.ndarray, np.generic)) else device("cuda", array.device.id)
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of one of the devices."""
+    return isinstance(value, np.ndarray) or loader.is_array(value)
+
+
+def available(value: Any) -> device:
+    """The device meant by a device, a string or the number of a GPU.
+
+    Raises
+    ------
+    RuntimeError
+        If tensors cannot be made there, saying what is missing.
+    """
+    found = device("cuda", value) if isinstance(value, int) else value if isinstance(value, device) else device(value)
     if found.type == "cuda":
-        raise RuntimeError(
-            f"device '{found}' is not available: GPU tensors need CuPy, an NVIDIA driver (pip install 'tinyrnn[cuda12]') "
-            f"and GPU kernels, which this version of tinyrnn does not have; use device='cpu'"
-        )
+        return device("cuda", loader.number_of_gpu(found.index))
     if found.index:
         raise RuntimeError(f"device '{found}' does not exist: there is one CPU device, 'cpu'")
     return found
+
+
+def library(where: Any) -> Any:
+    """The library whose arrays lie on a device: NumPy or CuPy. `where` : a device, a string or None, for the default."""
+    found = _default.device if where is None else available(where)
+    return np if found.type == "cpu" else loader.cupy()
+
+
+def put(array: Any, where: Any) -> Any:
+    """An array with the same numbers on a device: the same array if it lies there. None is the default device."""
+    if where is None:
+        if _default.device is CPU and type(array) is np.ndarray:
+            return array
+        where = _default.device
+    target = available(where)
+    return array if target == of_array(array) else loader.moved(array, target.index)

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from tinyrnn import dtypes
-from tinyrnn.creation import check_device, new, shape_of, sized
+from tinyrnn.creation import new, shape_of, sized
+from tinyrnn.devices import of_array
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.generator import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from tinyrnn.ops import casting
@@ -57,16 +58,14 @@ def rand(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Numbers from [0, 1), evenly distributed."""
-    check_device(device)
-    return new(_uniform(sized("rand", size), _floating("rand", dtype), generator), requires_grad)
+    return new(_uniform(sized("rand", size), _floating("rand", dtype), generator), requires_grad, device)
 
 
 def randn(
     *size: Any, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """Numbers with mean 0 and variance 1, normally distributed."""
-    check_device(device)
-    return new(_standard_normal(sized("randn", size), _floating("randn", dtype), generator), requires_grad)
+    return new(_standard_normal(sized("randn", size), _floating("randn", dtype), generator), requires_grad, device)
 
 
 def randint(
@@ -80,7 +79,6 @@ def randint(
     requires_grad: bool = False,
 ) -> Any:
     """``randint(low=0, high, size)``: integers from `low` to ``high - 1``, int64 by default."""
-    check_device(device)
     given = list(arguments)
     if size is None and given:
         size = given.pop()
@@ -91,32 +89,43 @@ def randint(
     if given or high is None or size is None or isinstance(size, int):
         raise TypeError("randint(): expected randint(high, size) or randint(low, high, size), with a tuple of ints as size")
     found = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
-    return new(_integers(int(low), int(high), shape_of("randint", (size,)), found.numpy, generator), requires_grad)
+    return new(_integers(int(low), int(high), shape_of("randint", (size,)), found.numpy, generator), requires_grad, device)
 
 
 def randperm(
     n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """The numbers 0 to n - 1 in random order."""
-    check_device(device)
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     found = dtypes.int64 if dtype is None else dtypes.as_dtype(dtype)
-    return new(_numpy(generator).permutation(int(n)).astype(found.numpy), requires_grad)
+    return new(_numpy(generator).permutation(int(n)).astype(found.numpy), requires_grad, device)
 
 
 def rand_like(
     input: Any, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """`rand` in the shape and dtype of `input`."""
-    return rand(input.array.shape, generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return rand(
+        input.array.shape,
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=device or of_array(input.array),
+        requires_grad=requires_grad,
+    )
 
 
 def randn_like(
     input: Any, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
 ) -> Any:
     """`randn` in the shape and dtype of `input`."""
-    return randn(input.array.shape, generator=generator, dtype=dtype or input.dtype, device=device, requires_grad=requires_grad)
+    return randn(
+        input.array.shape,
+        generator=generator,
+        dtype=dtype or input.dtype,
+        device=device or of_array(input.array),
+        requires_grad=requires_grad,
+    )
 
 
 def randint_like(
@@ -132,7 +141,7 @@ def randint_like(
     """``randint_like(input, low=0, high)``: `randint` in the shape and dtype of `input`."""
     return randint(
         *bounds, low=low, high=high, size=tuple(input.array.shape), generator=generator, dtype=dtype or input.dtype,
-        device=device, requires_grad=requires_grad,
+        device=device or of_array(input.array), requires_grad=requires_grad,
     )  # fmt: skip
 
 
@@ -162,7 +171,6 @@ def normal(
     requires_grad: bool = False,
 ) -> Any:
     """Normally distributed numbers; `mean` and `std` are tensors, one of each per number, or numbers with a `size`."""
-    check_device(device)
     if size is None and not isinstance(mean, TensorBase) and not isinstance(std, TensorBase):
         raise TypeError("normal(): mean and std are numbers, so a size is needed: normal(mean, std, size)")
     if (casting.array(std) < 0) if not isinstance(std, TensorBase) else (std.array < 0).any():
@@ -175,7 +183,7 @@ def normal(
     else:
         shape, numpy_dtype = shape_of("normal", (size,)), _floating("normal", dtype)
     drawn = _standard_normal(shape, numpy_dtype, generator) * deviations + means
-    return new(np.asarray(drawn, numpy_dtype), requires_grad)
+    return new(np.asarray(drawn, numpy_dtype), requires_grad, device)
 
 
 def multinomial(input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None) -> Any:

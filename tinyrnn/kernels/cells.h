@@ -4,17 +4,23 @@
    Arguments named *_in are pre-activations: W x + b + U h + b of a gate. Gradients are named d<value>. */
 #pragma once
 
+#ifdef __CUDACC__
+#define FORMULA __device__
+#else
+#define FORMULA
+#endif
+
 /* Elman 1990: h = tanh(in) or relu(in). */
 template <class Math> struct RnnTanh {
     using V = typename Math::V;
-    static V forward(V h_in) { return Math::tanh(h_in); }
-    static V backward(V dh, V h) { return dh * (Math::one - h * h); }
+    FORMULA static V forward(V h_in) { return Math::tanh(h_in); }
+    FORMULA static V backward(V dh, V h) { return dh * (Math::one - h * h); }
 };
 
 template <class Math> struct RnnRelu {
     using V = typename Math::V;
-    static V forward(V h_in) { return Math::relu(h_in); }
-    static V backward(V dh, V h) { return Math::where_positive(h, dh); }
+    FORMULA static V forward(V h_in) { return Math::relu(h_in); }
+    FORMULA static V backward(V dh, V h) { return Math::where_positive(h, dh); }
 };
 
 /* Hochreiter & Schmidhuber 1997, Gers et al. 2000:
@@ -26,22 +32,22 @@ template <class Math> struct LstmCell {
     using V = typename Math::V;
     V i, f, g, o; // first the pre-activations, then the gates
 
-    V cell(V c_before) {
+    FORMULA V cell(V c_before) {
         i = Math::sigmoid(i);
         f = Math::sigmoid(f);
         g = Math::tanh(g);
         return f * c_before + i * g;
     }
-    void output_gate() { o = Math::sigmoid(o); }
+    FORMULA void output_gate() { o = Math::sigmoid(o); }
 
     /* The gradient of o_in, given that of o. */
-    V output_gate_backward(V grad_o) const { return grad_o * o * (Math::one - o); }
+    FORMULA V output_gate_backward(V grad_o) const { return grad_o * o * (Math::one - o); }
 
     /* The gradients of the other pre-activations, given that of c. That of c' is dc f. */
     struct Gradients {
         V i, f, g;
     };
-    Gradients cell_backward(V dc, V c_before) const {
+    FORMULA Gradients cell_backward(V dc, V c_before) const {
         return {dc * g * i * (Math::one - i), dc * c_before * f * (Math::one - f), dc * i * (Math::one - g * g)};
     }
 };
@@ -54,12 +60,12 @@ template <class Math> struct GruCell {
     using V = typename Math::V;
     V r, z, n, hn;
 
-    void reset_and_update() {
+    FORMULA void reset_and_update() {
         r = Math::sigmoid(r);
         z = Math::sigmoid(z);
     }
-    V output(V h_before) const { return n + z * (h_before - n); }
-    V forward(V xn_in, V h_before) {
+    FORMULA V output(V h_before) const { return n + z * (h_before - n); }
+    FORMULA V forward(V xn_in, V h_before) {
         reset_and_update();
         n = Math::tanh(xn_in + r * hn);
         return output(h_before);
@@ -68,9 +74,9 @@ template <class Math> struct GruCell {
     struct Gradients {
         V r, z, n, hn, h_before; // h_before: by way of z h' alone
     };
-    V candidate_backward(V dh) const { return dh * (Math::one - z) * (Math::one - n * n); }
-    V update_backward(V dh, V h_before) const { return dh * (h_before - n) * z * (Math::one - z); }
-    Gradients backward(V dh, V h_before) const {
+    FORMULA V candidate_backward(V dh) const { return dh * (Math::one - z) * (Math::one - n * n); }
+    FORMULA V update_backward(V dh, V h_before) const { return dh * (h_before - n) * z * (Math::one - z); }
+    FORMULA Gradients backward(V dh, V h_before) const {
         Gradients d;
         d.n = candidate_backward(dh);
         d.z = update_backward(dh, h_before);

@@ -7,6 +7,7 @@ import numpy as np
 from tinyrnn import dtypes
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.transfer import on_one_device
 from tinyrnn.ops.views import record_view
 
 
@@ -50,8 +51,10 @@ def operands(a, b, as_floats=False):
     dtype = dtypes.result_type(a, b).numpy
     if as_floats and dtype.kind != "f":
         dtype = dtypes.get_default_dtype().numpy
+    if has_shape(x) and has_shape(y) and type(x) is not type(y):
+        a, b = on_one_device(a, b)
     a, b = of_dtype(a, dtype), of_dtype(b, dtype)
-    if has_shape(a) and has_shape(b):
+    if has_shape(x) and has_shape(y):
         shape = broadcast_shape(array(a).shape, array(b).shape)
         a, b = expand_to(a, shape), expand_to(b, shape)
     return a, b
@@ -62,10 +65,10 @@ def has_shape(x):
 
 
 def of_dtype(x, dtype):
-    """A tensor or array cast to `dtype`; a number as an array of it, with PyTorch's wrap-around for integers."""
+    """A tensor or array cast to `dtype`; a number as a scalar of it, with PyTorch's wrap-around for integers."""
     if has_shape(x):
         return cast(x, dtype)
-    return x if dtype.kind == "f" else np.asarray(x).astype(dtype)
+    return x if dtype.kind == "f" else np.asarray(x).astype(dtype)[()]
 
 
 def broadcast_shape(first, second):

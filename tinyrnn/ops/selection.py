@@ -12,6 +12,7 @@ from tinyrnn.engine.tape import record
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, has_shape, of_dtype, operands
 from tinyrnn.ops.casting import array, convert_number, quiet, without_gradient
 from tinyrnn.ops.masking import nonzero
+from tinyrnn.ops.transfer import on_one_device
 
 
 def step(x, values):
@@ -52,9 +53,10 @@ def keep_where_backward(node, g, mask):
 def _align(*values):
     """All `values` (tensors, arrays, numbers or None) in one dtype, those with a shape broadcast to one another."""
     dtype = dtypes.result_type(*[value for value in values if value is not None]).numpy
-    values = tuple([value if value is None else of_dtype(value, dtype) for value in values])
-    shape = functools.reduce(broadcast_shape, [array(value).shape for value in values if has_shape(array(value))])
-    return tuple([expand_to(value, shape) if has_shape(array(value)) else value for value in values])
+    shaped = [has_shape(array(value)) for value in values]
+    shape = functools.reduce(broadcast_shape, [array(value).shape for value, has in zip(values, shaped) if has])
+    cast = [value if value is None else of_dtype(value, dtype) for value in values]
+    return tuple([expand_to(value, shape) if has else value for value, has in zip(cast, shaped)])
 
 
 def where(condition, input=None, other=None):
@@ -80,18 +82,19 @@ def where(condition, input=None, other=None):
             f"compare it first, e.g. condition != 0"
         )
     dtype = dtypes.result_type(input, other).numpy
-    a, b = [convert_number(x, dtype) if _is_whole(x, dtype) else of_dtype(x, dtype) for x in (input, other)]
-    shape = functools.reduce(broadcast_shape, [array(x).shape for x in (mask, a, b) if has_shape(array(x))])
-    a, b = [expand_to(x, shape) if has_shape(array(x)) else x for x in (a, b)]
+    shape = functools.reduce(broadcast_shape, [array(x).shape for x in (mask, input, other) if has_shape(array(x))])
+    a, b = [_chosen_from(x, dtype, shape, mask) for x in (input, other)]
     chosen = as_array(np.where(mask, array(a), array(b))).astype(dtype, copy=False)
     if isinstance(condition, TensorBase) and not (isinstance(a, TensorBase) or isinstance(b, TensorBase)):
         return wrap(chosen)
     return record(where_backward, (a, b), chosen, (condition,))
 
 
-def _is_whole(x, dtype):
-    """Whether `x` is a number that goes into an array of bools or integers."""
-    return dtype.kind != "f" and not has_shape(array(x))
+def _chosen_from(x, dtype, shape, mask):
+    """A number in `dtype`, or a tensor or array in `dtype` and `shape`, on the device of the mask."""
+    if has_shape(array(x)):
+        return expand_to(of_dtype(on_one_device(x, mask)[0], dtype), shape)
+    return x if dtype.kind == "f" else convert_number(x, dtype)[()]
 
 
 def where_backward(node, g, condition):

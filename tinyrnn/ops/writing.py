@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrnn import dtypes
+from tinyrnn.devices import of_array
 from tinyrnn.engine.base import TensorBase, View, version_of, wrap
 from tinyrnn.engine.modes import recording
 from tinyrnn.engine.tape import adopt, record, requires_grad
@@ -18,6 +19,7 @@ from tinyrnn.ops.casting import array, cast, convert_number
 from tinyrnn.ops.indexing import parse, put
 from tinyrnn.ops.shaping import expand, squeeze, t, transpose, unsqueeze
 from tinyrnn.ops.slicing import window
+from tinyrnn.ops.transfer import transfer
 
 _TYPE_NAMES = {
     "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
@@ -171,7 +173,7 @@ def _values(tensor, value, shape):
     extra = array(value).ndim - len(shape)
     if extra > 0 and array(value).shape[:extra] == (1,) * extra:
         value = window(value, (0,) * extra)
-    return expand(cast(value, dtype), shape)
+    return expand(cast(transfer(value, of_array(tensor.array)), dtype), shape)
 
 
 # ---- the methods ----

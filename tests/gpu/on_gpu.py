@@ -1,0 +1,43 @@
+"""Kernels of the GPU beside the reference: arrays there and back, and comparisons."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from tinyrnn.kernels.gpu import loader
+
+TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 2e-6, np.dtype(np.float16): 3e-3}
+
+
+def there(value):
+    """Arrays in any structure, on the GPU."""
+    return _mapped(value, lambda x: loader.cupy().asarray(x) if isinstance(x, np.ndarray) else x)
+
+
+def back(value):
+    """Arrays in any structure, in main memory."""
+    return _mapped(value, lambda x: loader.cupy().asnumpy(x) if loader.is_array(x) else x)
+
+
+def _mapped(value, function):
+    if hasattr(value, "_fields"):
+        return type(value)(*[_mapped(each, function) for each in value])
+    if isinstance(value, (tuple, list)):
+        return type(value)([_mapped(each, function) for each in value])
+    return function(value)
+
+
+def assert_close(got, expected, tolerance, what=""):
+    """Equal arrays in equal structures, relative to the largest number of each array; NaN equals NaN."""
+    if isinstance(expected, (tuple, list)):
+        assert len(got) == len(expected), what
+        names = getattr(expected, "_fields", range(len(expected)))
+        for name, a, b in zip(names, got, expected):
+            assert_close(a, b, tolerance, f"{what}.{name}")
+    elif not isinstance(expected, (np.ndarray, np.generic)):
+        assert got is expected or got == expected, what
+    else:
+        assert got.shape == expected.shape and got.dtype == expected.dtype, (what, got.shape, expected.shape, got.dtype)
+        finite = np.abs(expected[np.isfinite(expected)].astype(np.float64))
+        scale = max(1.0, float(finite.max(initial=0)))
+        np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * scale, err_msg=what)

@@ -1,0 +1,110 @@
+"""The sweep of the GPU equals the reference, with every option and every gradient: on a GPU, or in cuda_on_cpu.h."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from on_gpu import assert_close, back, there
+from sweep_cases import LSTM_OPTIONS, OPTIONS, Call, calls
+
+from tinyrnn.kernels import reference
+from tinyrnn.kernels.sweeps import MODES
+
+NUMBERS = ("zoneout_h=0.3", "zoneout_c=0.2")
+
+
+@pytest.fixture
+def sweeps(cuda):
+    from tinyrnn.kernels.gpu import recurrent
+
+    return recurrent
+
+
+def check(sweeps, call, tolerance=1e-9):
+    expected = call.forward()
+    moved = there((call.x, call.sweeps))
+    got = sweeps.recurrent_forward(call.mode, moved[0], call.batch_sizes, moved[1], True)
+    visible = [saved._replace(extra=None) for saved in expected[2]]
+    assert_close(back((got[0], got[1], [saved._replace(extra=None) for saved in got[2]])), (*expected[:2], visible), tolerance)
+    without = sweeps.recurrent_forward(call.mode, moved[0], call.batch_sizes, moved[1], False)
+    assert_close(back(without), (*expected[:2], [None] * len(call.sweeps)), tolerance)
+
+    gradients = call.gradients()
+    arguments = call.batch_sizes, call.sweeps, expected[0], expected[2], True
+    theirs = reference.recurrent_backward(call.mode, *gradients, call.x, *arguments)
+    ours = sweeps.recurrent_backward(call.mode, *there(gradients), moved[0], call.batch_sizes, moved[1], got[0], got[2], True)
+    assert_close(back(ours), theirs, tolerance)
+    assert_close(back(moved), (call.x, call.sweeps), 0, "arguments")
+
+
+@pytest.mark.parametrize("D", [1, 2])
+@pytest.mark.parametrize("mode", MODES)
+def test_plain(sweeps, mode, D):
+    check(sweeps, Call(mode, (7, 5, 5, 2, 0), I=3, H=11, D=D))
+
+
+@pytest.mark.parametrize("option", [*OPTIONS, *LSTM_OPTIONS, *NUMBERS])
+@pytest.mark.parametrize("mode", MODES)
+def test_one_option(sweeps, mode, option):
+    if option.partition("=")[0] in LSTM_OPTIONS and mode != "LSTM":
+        pytest.skip("an option of the LSTM")
+    check(sweeps, Call(mode, (4, 4, 3, 1), I=3, H=9, options=(option,)))
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_all_options_together(sweeps, mode):
+    options = (*OPTIONS, *(LSTM_OPTIONS if mode == "LSTM" else ()))
+    check(sweeps, Call(mode, (5, 3, 3, 1, 0), I=3, H=10, D=2, options=options))
+
+
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(call=calls())
+def test_random_calls(sweeps, call):
+    check(sweeps, call)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_more_steps_than_one_graph_and_more_rows_and_units_than_one_block(sweeps, mode):
+    """64 + 16 + 4 + 4 + 1 steps; a second call finds the graphs and the struct of the first."""
+    lengths = [89] * 3 + list(range(88, 70, -1))
+    for seed in (0, 1):
+        check(sweeps, Call(mode, lengths, I=2, H=19, seed=seed), tolerance=1e-8)
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-4), (np.float16, 0.1)])
+def test_narrower_numbers(sweeps, mode, dtype, tolerance):
+    """float16 is stored, and computed with in float32: closer to float64 than the reference in float16 is."""
+    narrow = Call(mode, (6, 6, 4), I=3, H=12, dtype=dtype)
+    wide = Call(mode, (6, 6, 4), I=3, H=12, dtype=np.float64)
+    wide.x = narrow.x.astype(np.float64)
+    wide.sweeps = [type(s)(*[np.asarray(f, np.float64) if isinstance(f, np.ndarray) else f for f in s]) for s in narrow.sweeps]
+    output, finals, _ = back(sweeps.recurrent_forward(mode, there(narrow.x), narrow.batch_sizes, there(narrow.sweeps), False))
+    expected = wide.forward()
+    assert output.dtype == dtype and all(each.dtype == dtype for final in finals for each in final)
+    np.testing.assert_allclose(output, expected[0], atol=tolerance / 10)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_missing_gradients_are_zeros(sweeps, mode):
+    call = Call(mode, (4, 3, 2), I=3, H=5)
+    moved = there((call.x, call.sweeps))
+    expected, got = call.forward(), sweeps.recurrent_forward(mode, moved[0], call.batch_sizes, moved[1], True)
+    finals = call.gradients()[1]
+    for gradients in ((None, finals, [None]), (None, [(None,) * len(finals[0])], [None])):
+        theirs = reference.recurrent_backward(
+            mode, *gradients, call.x, call.batch_sizes, call.sweeps, expected[0], expected[2], False
+        )
+        ours = sweeps.recurrent_backward(mode, *there(gradients), moved[0], call.batch_sizes, moved[1], got[0], got[2], False)
+        assert_close(back(ours), theirs, 1e-9)
+
+
+@pytest.mark.parametrize("mode", MODES[:4])
+def test_one_step_of_a_stack(sweeps, mode):
+    layers = [Call(mode, (1, 1, 1), I=4 if layer == 0 else 5, H=5, seed=layer) for layer in range(2)]
+    names = ("h_0", "c_0") if mode == "LSTM" else ("h_0",)
+    states = tuple(np.stack([getattr(call.sweeps[0], name) for call in layers]) for name in names)
+    weights = [tuple(call.sweeps[0])[:4] for call in layers]
+    ours = back(sweeps.recurrent_step(mode, there(layers[0].x), there(states), there(weights)))
+    assert_close(ours, reference.recurrent_step(mode, layers[0].x, states, weights), 1e-12)

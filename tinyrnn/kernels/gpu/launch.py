@@ -1,0 +1,54 @@
+"""Compiles the .cu files for the GPU that is there, when a kernel is first asked for, and finds kernels in them."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyrnn.kernels.gpu import loader
+
+FOLDER = Path(__file__).parent
+TYPES = {"float32": "float", "float64": "double", "float16": "Half"}  # the names in numbers.cuh
+
+
+def kernels(file: str, names: tuple[str, ...]) -> dict[str, Any]:
+    """{name: kernel} of a .cu file, for names such as "scale<float>", on the current GPU."""
+    return _kernels(file, names, loader.number_of_gpu(None))
+
+
+@functools.cache
+def _kernels(file: str, names: tuple[str, ...], gpu: int) -> dict[str, Any]:
+    options = ("-std=c++17", f"-I{FOLDER}")
+    module = loader.cupy().RawModule(code=(FOLDER / file).read_text(), options=options, name_expressions=names)
+    return {name: module.get_function(name) for name in names}
+
+
+def wide(dtype: np.dtype) -> np.dtype:
+    """What numbers of `dtype` are computed in."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def blocks(*sizes: tuple[int, int]) -> tuple[int, ...]:
+    """The grid for (elements, elements per block) along each dimension."""
+    return tuple([-(-count // each) for count, each in sizes])
+
+
+def contiguous(*arrays: Any) -> list[Any]:
+    """The arrays, contiguous; None stays None."""
+    return [None if array is None else loader.cupy().ascontiguousarray(array) for array in arrays]
+
+
+def over_rows(file: str, kernel: str, rows: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:
+    """Launch a kernel of which a block takes one row."""
+    name = f"{kernel}<{TYPES[dtype.name]}>"
+    kernels(file, (name,))[name]((rows,), (128,), arguments)
+
+
+def over_elements(file: str, kernel: str, count: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:
+    """Launch a kernel of which a thread takes one element."""
+    name = f"{kernel}<{TYPES[dtype.name]}>"
+    if count:
+        kernels(file, (name,))[name](blocks((count, 256)), (256,), arguments)

@@ -1,0 +1,82 @@
+"""Finds CuPy and a GPU when one is asked for, not before, and says what is missing."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+import numpy as np
+
+_INSTALL = "pip install 'tinyrnn[cuda13]', or 'tinyrnn[cuda12]' for a driver of CUDA 12"
+_found: Any = None  # CuPy, once it has been asked for
+
+
+def cupy() -> Any:
+    """CuPy, its arrays known to dispatch.py.
+
+    Raises
+    ------
+    RuntimeError
+        If it is not installed, or there is no driver or no GPU.
+    """
+    global _found
+    if _found is None:
+        try:
+            import cupy as library
+        except ImportError as error:
+            raise _missing(f"CuPy cannot be imported ({error}); {_INSTALL}") from None
+        try:
+            count = library.cuda.runtime.getDeviceCount()
+        except library.cuda.runtime.CUDARuntimeError as error:
+            raise _missing(f"CuPy finds no NVIDIA GPU with a driver that fits ({error})") from None
+        if not count:
+            raise _missing("CuPy and a driver are there, but no GPU")
+        _use(library)
+    return _found
+
+
+def _missing(what: str) -> RuntimeError:
+    return RuntimeError(f"device 'cuda' is not available: {what}; or use device='cpu'")
+
+
+def _use(library: Any) -> None:
+    global _found
+    _found = library
+    from tinyrnn.kernels import dispatch
+    from tinyrnn.kernels.gpu import kernels
+
+    dispatch.register(library.ndarray, kernels)
+
+
+def is_available() -> bool:
+    """Whether `cupy` gives it, without an error."""
+    try:
+        return cupy() is not None
+    except RuntimeError:
+        return False
+
+
+def number_of_gpu(index: int | None) -> int:
+    """`index` if there is such a GPU; the current one's if it is None."""
+    runtime = cupy().cuda.runtime
+    if index is None:
+        return int(runtime.getDevice())
+    count = runtime.getDeviceCount()
+    if index >= count:
+        raise RuntimeError(f"device 'cuda:{index}' does not exist: there are {count} GPUs, 'cuda:0' to 'cuda:{count - 1}'")
+    return index
+
+
+def is_array(value: Any) -> bool:
+    """Whether a value is an array of a GPU; CuPy is not imported for the answer."""
+    library = sys.modules.get("cupy")
+    return library is not None and isinstance(value, getattr(library, "ndarray", ()))
+
+
+def moved(array: Any, index: int | None) -> Any:
+    """An array copied to the GPU of this number, or (None) to main memory."""
+    library = cupy()
+    if index is None:
+        return np.asarray(library.asnumpy(array))
+    with library.cuda.Device(index):
+        return library.array(array)

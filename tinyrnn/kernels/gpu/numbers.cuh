@@ -1,0 +1,67 @@
+/* Types of numbers: how they are stored, what is computed with them, and the functions that cells.h asks for. */
+#pragma once
+
+#ifdef TINYRNN_CUDA_ON_CPU
+#define DYNAMIC_SHARED(type, name) type *name = reinterpret_cast<type *>(fibers::dynamic_shared)
+#else
+#define DYNAMIC_SHARED(type, name)                                                                                              \
+    extern __shared__ __align__(16) unsigned char dynamic_shared_memory[];                                                      \
+    type *name = reinterpret_cast<type *>(dynamic_shared_memory)
+#endif
+
+/* float16, stored; it is computed with as a float. */
+struct Half {
+    unsigned short bits;
+};
+
+#ifdef TINYRNN_CUDA_ON_CPU
+inline float to_float(Half x) {
+    _Float16 value;
+    memcpy(&value, &x, sizeof x);
+    return value;
+}
+inline Half to_half(float x) {
+    const _Float16 value = x;
+    Half result;
+    memcpy(&result, &value, sizeof result);
+    return result;
+}
+#else
+__device__ inline float to_float(Half x) {
+    float result;
+    asm("cvt.f32.f16 %0, %1;" : "=f"(result) : "h"(x.bits));
+    return result;
+}
+__device__ inline Half to_half(float x) {
+    Half result;
+    asm("cvt.rn.f16.f32 %0, %1;" : "=h"(result.bits) : "f"(x));
+    return result;
+}
+#endif
+
+/* Wide<T>: what numbers stored as T are computed in. */
+template <typename T> struct WideOf {
+    using type = T;
+};
+template <> struct WideOf<Half> {
+    using type = float;
+};
+template <typename T> using Wide = typename WideOf<T>::type;
+
+__device__ inline float wide(float x) { return x; }
+__device__ inline double wide(double x) { return x; }
+__device__ inline float wide(Half x) { return to_float(x); }
+
+__device__ inline void store(float *to, float x) { *to = x; }
+__device__ inline void store(double *to, double x) { *to = x; }
+__device__ inline void store(Half *to, float x) { *to = to_half(x); }
+
+/* What cells.h computes with: one number per thread. */
+template <typename W> struct Scalar {
+    using V = W;
+    static constexpr V one = 1;
+    __device__ static V sigmoid(V x) { return one / (one + exp(-x)); }
+    __device__ static V tanh(V x) { return ::tanh(x); }
+    __device__ static V relu(V x) { return x <= 0 ? V(0) : x; } /* NaN stays */
+    __device__ static V where_positive(V x, V value) { return x <= 0 ? V(0) : value; }
+};

@@ -1,0 +1,351 @@
+"""The recurrent sweep on a GPU: a kernel or a few per step (recurrent_forward.cu, recurrent_backward.cu) and large products.
+
+The launches of a number of steps are captured once, as a CUDA graph, and repeated: they read where the arrays lie, and which
+step it is, from a struct in the memory of the GPU that is written anew for every sweep.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tinyrnn.kernels.gpu import launch, loader
+from tinyrnn.kernels.sweeps import MODES, Saved, Sweep
+
+_GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3, "GRU_RESET_BEFORE": 3}
+_SAVED_GATES = {"LSTM": 4, "GRU": 4, "GRU_RESET_BEFORE": 3}
+_UNITS, _ROWS, _THREADS = 8, 16, 128  # of a block: those of a tile in sweep.cuh, and of normalize_rows
+_CHUNKS = (64, 16, 4)  # steps in a graph
+
+# The struct Arguments in sweep.cuh: pointers, then numbers.
+_POINTERS = [
+    "offsets", "sizes", "gates_x", "weight_hh", "bias_hh", "weight_hr", "peephole", "norm_h_weight", "norm_h_bias",
+    "norm_c_weight", "norm_c_bias", "recurrent_mask", "zoneout_h", "zoneout_c", "h", "h_other", "c", "output", "cells",
+    "gates", "h_before", "h_seen", "reset_seen", "c_before", "cell_h", "normed_h", "normed_c", "rstd_h", "rstd_n", "rstd_c",
+    "product", "seen", "grad_output", "grad_cells", "grad_gates_x", "grad_gates_h", "grad_product", "grad_projected",
+    "grad_seen", "grad_h", "grad_h_carried", "grad_c", "grad_hidden",
+]  # fmt: skip
+_SHARES = ["zoneout_h_share", "zoneout_c_share"]
+_INTEGERS = ["steps", "B", "H", "P", "output_stride", "base"]
+ARGUMENTS = np.dtype(
+    [(n, np.uintp) for n in _POINTERS] + [(n, np.float64) for n in _SHARES] + [(n, np.int64) for n in _INTEGERS]
+)
+
+
+def recurrent_forward(mode, x, batch_sizes, sweeps, save):
+    P = sweeps[0].h_0.shape[1]
+    output = loader.cupy().empty((len(x), len(sweeps) * P), x.dtype)
+    runs = [_sweep_forward(mode, x, batch_sizes, sweep, output[:, d * P : (d + 1) * P], save) for d, sweep in enumerate(sweeps)]
+    finals, saved = zip(*runs)
+    return output, list(finals), list(saved)
+
+
+def recurrent_step(mode, x, states, weights):
+    finals = []
+    for initial, own in zip(zip(*states), weights):
+        x, (final,), _ = recurrent_forward(mode, x, np.array([len(x)]), [Sweep(*own, *initial)], False)
+        finals.append(final)
+    return x, tuple([loader.cupy().stack(each) for each in zip(*finals)])
+
+
+def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x):
+    P = sweeps[0].h_0.shape[1]
+    if grad_output is not None:
+        grad_output = loader.cupy().ascontiguousarray(grad_output)
+    grad_x, grads = None, []
+    for d, sweep in enumerate(sweeps):
+        own = None if grad_output is None else grad_output[:, d * P : (d + 1) * P]
+        grad_gates, grad = _sweep_backward(mode, own, grad_finals[d], grad_cells[d], batch_sizes, sweep, saved[d])
+        if needs_x:
+            through = grad_gates if sweep.weight_ih is None else grad_gates @ sweep.weight_ih
+            grad_x = through if grad_x is None else grad_x + through
+        if sweep.weight_ih is not None:
+            grad = grad._replace(weight_ih=grad_gates.T @ x)
+        if sweep.bias_ih is not None:
+            grad = grad._replace(bias_ih=grad_gates.sum(axis=0))
+        grads.append(grad)
+    return grad_x, grads
+
+
+# ---- one direction ---------------------------------------------------------------------------------------------------
+
+
+class _Sizes(NamedTuple):
+    """N packed rows, B sequences, G gates, H and P features, and how many steps there are."""
+
+    steps: int
+    N: int
+    B: int
+    G: int
+    H: int
+    P: int
+
+
+def _sizes(mode, batch_sizes, sweep) -> _Sizes:
+    G = _GATES[mode]
+    return _Sizes(
+        len(batch_sizes), int(batch_sizes.sum()), sweep.h_0.shape[0], G, sweep.weight_hh.shape[0] // G, sweep.h_0.shape[1]
+    )
+
+
+def _sweep_forward(mode, x, batch_sizes, sweep, output, save):
+    cupy, n, T = loader.cupy(), _sizes(mode, batch_sizes, sweep), x.dtype
+    W = launch.wide(T)
+    gates_x = x if sweep.weight_ih is None else x @ sweep.weight_ih.T
+    if sweep.bias_ih is not None:
+        gates_x = gates_x + sweep.bias_ih
+    normed = sweep.norm_h is not None, sweep.norm_c is not None
+    reset_before = mode == "GRU_RESET_BEFORE"
+    sizes = {
+        "cells": n.H * (save and mode == "LSTM"),
+        "c_before": n.H * (save and mode == "LSTM"),
+        "gates": n.H * _SAVED_GATES.get(mode, 0) * (save or reset_before),
+        "h_before": n.P * save,
+        "h_seen": n.P * (save and sweep.recurrent_mask is not None),
+        "reset_seen": n.H * reset_before,
+        "cell_h": n.H * (sweep.weight_hr is not None or (save and mode.startswith("RNN"))),
+        "normed_h": n.G * n.H * (save and normed[0]),
+        "normed_c": n.H * (save and normed[1]),
+    }
+    kept = {name: cupy.empty((n.N, width), T) for name, width in sizes.items() if width}
+    wide_sizes = {"rstd_h": save and normed[0], "rstd_n": save and normed[0] and reset_before, "rstd_c": save and normed[1]}
+    kept |= {name: cupy.empty(n.N, W) for name, wanted in wide_sizes.items() if wanted}
+    states = {
+        "h": sweep.h_0.copy(),
+        "h_other": cupy.empty((n.B, n.P), T),
+        "c": None if sweep.c_0 is None else sweep.c_0.astype(W),
+        "product": cupy.empty((n.B, n.G * n.H), W),
+        "seen": cupy.empty((n.B, n.H), W),
+    }
+    arrays = {**_given(sweep), **states, **kept, "gates_x": cupy.ascontiguousarray(gates_x), "output": output}
+    steps_done = _run(_forward_plan(mode, sweep), T, n, arrays, sweep, batch_sizes, len(batch_sizes), output.strides[0])
+    h = states["h_other" if steps_done % 2 else "h"]
+    finals = (h,) if sweep.c_0 is None else (h, states["c"].astype(T, copy=False))
+    if not save:
+        return finals, None
+    return finals, Saved(kept.get("cells"), kept["gates"] if mode in _SAVED_GATES else None, kept)
+
+
+def _sweep_backward(mode, grad_output, grad_finals, grad_cells, batch_sizes, sweep, saved):
+    """The gradient of the projected input, and the Sweep of gradients, but those of weight_ih and bias_ih."""
+    cupy, n, T = loader.cupy(), _sizes(mode, batch_sizes, sweep), sweep.weight_hh.dtype
+    W, kept = launch.wide(T), saved.extra
+
+    def state(width, initial):
+        return cupy.zeros((n.B, width), W) if initial is None else initial.astype(W)
+
+    grad_gates_x = cupy.empty((n.N, n.G * n.H), T)
+    grad_gates_h = cupy.empty((n.N, n.G * n.H), T) if mode == "GRU" else grad_gates_x
+    grad_product = grad_gates_h if sweep.norm_h is None else cupy.empty((n.N, n.G * n.H), T)
+    grads = {
+        "grad_gates_x": grad_gates_x,
+        "grad_gates_h": grad_gates_h,
+        "grad_product": grad_product,
+        "grad_output": grad_output,
+        "grad_cells": None if grad_cells is None else cupy.ascontiguousarray(grad_cells),
+        "grad_h": state(n.P, grad_finals[0]),
+        "grad_h_carried": cupy.zeros((n.B, n.P), W),
+        "grad_c": None if sweep.c_0 is None else state(n.H, grad_finals[1]),
+        "grad_hidden": cupy.empty((n.B, n.H), W),
+        "grad_projected": None if sweep.weight_hr is None else cupy.empty((n.N, n.P), T),
+        "grad_seen": None if sweep.norm_c is None else cupy.empty((n.N, n.H), T),
+        "seen": cupy.empty((n.B, n.H), W),
+    }
+    stride = 0 if grad_output is None else grad_output.strides[0]
+    _run(
+        _backward_plan(mode, sweep), T, n, {**_given(sweep), **kept, **grads}, sweep, batch_sizes, len(batch_sizes) + 1, stride
+    )
+    return grad_gates_x, _weight_gradients(mode, n, sweep, saved, grads, T)
+
+
+def _weight_gradients(mode, n, sweep, saved, grads, T):
+    kept, of_gates, of_product = saved.extra, grads["grad_gates_h"], grads["grad_product"]
+    seen = kept.get("h_seen", kept["h_before"])
+    if mode == "GRU_RESET_BEFORE":
+        weight_hh = loader.cupy().concatenate(
+            [of_product[:, : 2 * n.H].T @ seen, of_product[:, 2 * n.H :].T @ kept["reset_seen"]]
+        )
+    else:
+        weight_hh = of_product.T @ seen
+    sums = of_gates.sum(axis=0)
+    return Sweep(
+        None,
+        weight_hh,
+        None,
+        None if sweep.bias_hh is None else sums,
+        grads["grad_h"].astype(T, copy=False),
+        None if sweep.c_0 is None else grads["grad_c"].astype(T, copy=False),
+        weight_hr=None if sweep.weight_hr is None else grads["grad_projected"].T @ kept["cell_h"],
+        peephole=None if sweep.peephole is None else _peephole_gradient(n, saved, of_gates),
+        norm_h=None if sweep.norm_h is None else ((of_gates * kept["normed_h"]).sum(axis=0), sums),
+        norm_c=None
+        if sweep.norm_c is None
+        else ((grads["grad_seen"] * kept["normed_c"]).sum(axis=0), grads["grad_seen"].sum(axis=0)),
+    )
+
+
+def _peephole_gradient(n, saved, grad_gates):
+    before = saved.extra["c_before"]
+    i, f, g, _ = (saved.gates[:, k * n.H : (k + 1) * n.H] for k in range(4))
+    grad_i, grad_f, _, grad_o = (grad_gates[:, k * n.H : (k + 1) * n.H] for k in range(4))
+    rows = grad_i * before, grad_f * before, grad_o * (f * before + i * g)
+    return loader.cupy().stack([each.sum(axis=0) for each in rows])
+
+
+def _given(sweep):
+    """What a sweep is given, under the names of the struct."""
+    arrays = {name: getattr(sweep, name) for name in ("weight_hh", "bias_hh", "weight_hr", "peephole", "recurrent_mask")}
+    for name in ("norm_h", "norm_c"):
+        weight, bias = getattr(sweep, name) or (None, None)
+        arrays |= {f"{name}_weight": weight, f"{name}_bias": bias}
+    for name in ("zoneout_h", "zoneout_c"):
+        value = getattr(sweep, name)
+        arrays[name] = value if hasattr(value, "shape") else None
+    cupy = loader.cupy()
+    return {name: None if array is None else cupy.ascontiguousarray(array) for name, array in arrays.items()}
+
+
+# ---- what is launched for one step -----------------------------------------------------------------------------------
+
+
+class _Launch(NamedTuple):
+    """A kernel, over (B, width) in tiles or, with width None, one block per row; and its arguments after the step's number."""
+
+    kernel: str
+    width: str | None = "H"
+    more: tuple[Any, ...] = ()
+
+
+class _Plan(NamedTuple):
+    file: str
+    launches: tuple[_Launch, ...]
+    direction: int  # 1 forward, -1 backward
+
+
+def _forward_plan(mode, sweep) -> _Plan:
+    m = MODES.index(mode)
+    if mode == "GRU_RESET_BEFORE":
+        norms = (
+            [] if sweep.norm_h is None else [_normalized(m, "RESET_AND_UPDATE")],
+            [] if sweep.norm_h is None else [_normalized(m, "CANDIDATE")],
+        )
+        launches = [
+            _Launch(f"step_products<T, {m}>", "2H", (np.int32(0), np.int32(2))),
+            *norms[0],
+            _Launch("reset_gates<T>"),
+            _Launch(f"step_products<T, {m}>", "H", (np.int32(2), np.int32(1))),
+            *norms[1],
+            _Launch("reset_candidate<T>"),
+        ]
+    elif sweep.norm_h is None and sweep.norm_c is None:
+        launches = [_Launch(f"step_fused<T, {m}>")]
+    else:
+        launches = [_Launch(f"step_products<T, {m}>", "GH", (np.int32(0), np.int32(_GATES[mode])))]
+        launches += [] if sweep.norm_h is None else [_normalized(m, "ALL_GATES")]
+        launches += [_Launch(f"step_cell<T, {m}>")]
+        launches += [] if sweep.norm_c is None else [_normalized(m, "CELL"), _Launch("lstm_output<T>")]
+    if sweep.weight_hr is not None:
+        launches.append(_Launch("step_projection<T>", "P"))
+    return _Plan("recurrent_forward.cu", tuple(launches), 1)
+
+
+def _backward_plan(mode, sweep) -> _Plan:
+    m = MODES.index(mode)
+    plain = sweep.norm_h is None and sweep.norm_c is None and sweep.weight_hr is None
+    if plain and mode != "GRU_RESET_BEFORE":
+        return _Plan("recurrent_backward.cu", (_Launch(f"step_fused<T, {m}>"),), -1)
+    launches = [_Launch(f"step_arriving<T, {m}>", "P")]
+    launches += [] if sweep.weight_hr is None else [_Launch("step_projection<T>")]
+    launches += [] if sweep.norm_c is None else [_Launch("lstm_output<T>"), _normalized(m, "CELL")]
+    launches += [_Launch(f"step_cell<T, {m}>")]
+    if mode == "GRU_RESET_BEFORE":
+        launches += [] if sweep.norm_h is None else [_normalized(m, "CANDIDATE")]
+        launches += [_Launch("reset_gate<T>")]
+        launches += [] if sweep.norm_h is None else [_normalized(m, "RESET_AND_UPDATE")]
+    else:
+        launches += [] if sweep.norm_h is None else [_normalized(m, "ALL_GATES")]
+    return _Plan("recurrent_backward.cu", tuple(launches), -1)
+
+
+def _normalized(m, what) -> _Launch:
+    return _Launch(f"normalize_rows<T, {m}, {what}>", None)
+
+
+# ---- launching it for all steps --------------------------------------------------------------------------------------
+
+
+def _run(plan, dtype, n, arrays, sweep, batch_sizes, count, output_stride) -> int:
+    """Launch `count` steps of a plan; how many were launched, which may be a few more that find nothing to do."""
+    cupy = loader.cupy()
+    ends = np.cumsum(batch_sizes)
+    order = slice(None, None, -1 if sweep.reverse else 1)
+    steps = cupy.asarray(np.stack([(ends - batch_sizes)[order], batch_sizes[order]]).astype(np.int64))
+    record = np.zeros((), ARGUMENTS)
+    for name, array in {**arrays, "offsets": steps[0], "sizes": steps[1]}.items():
+        if array is not None and name in _POINTERS:
+            record[name] = array.data.ptr
+    for name in ("zoneout_h", "zoneout_c"):
+        value = getattr(sweep, name)
+        record[f"{name}_share"] = 0 if value is None or hasattr(value, "shape") else value
+    record["steps"], record["B"], record["H"], record["P"] = n.steps, n.B, n.H, n.P
+    record["output_stride"] = output_stride // dtype.itemsize
+    record["base"] = 0 if plan.direction > 0 else n.steps - 1
+    if n.B == 0 or n.N == 0:
+        return 0
+    return _replays(plan, dtype.name, n.B, n.G, n.H, n.P, loader.number_of_gpu(None)).run(record, count)
+
+
+@functools.lru_cache(maxsize=64)
+def _replays(plan, dtype, B, G, H, P, gpu):
+    return _Replays(plan, dtype, B, G, H, P)
+
+
+class _Replays:
+    """The steps of one plan for one size: graphs of several, made when they are first needed, and single launches."""
+
+    def __init__(self, plan, dtype, B, G, H, P):
+        T = launch.TYPES[dtype]
+        names = [each.kernel.replace("<T", f"<{T}") for each in plan.launches]
+        found = launch.kernels(plan.file, (*dict.fromkeys(names), f"advance<{T}>"))
+        widths = {"H": H, "2H": 2 * H, "GH": G * H, "P": P}
+        self._steps = []
+        for name, each in zip(names, plan.launches):
+            tiles = each.width and launch.blocks((widths[each.width], _UNITS), (B, _ROWS))
+            self._steps.append((found[name], tiles or (B,), (_UNITS, _ROWS) if tiles else (_THREADS,), each.more))
+        self._advance, self._direction = found[f"advance<{T}>"], plan.direction
+        self._arguments = loader.cupy().zeros(ARGUMENTS.itemsize, np.uint8)
+        self._graphs: dict[int, Any] = {}
+        self._done: Any = None  # an event after the last use of the struct
+
+    def run(self, record, count) -> int:
+        cupy = loader.cupy()
+        stream = cupy.cuda.get_current_stream()
+        if self._done is not None:
+            stream.wait_event(self._done)
+        self._arguments.set(np.frombuffer(record.tobytes(), np.uint8))
+        launched = 0
+        while count - launched >= _CHUNKS[-1]:
+            chunk = next(each for each in _CHUNKS if each <= count - launched)
+            self._graph(chunk).launch(stream)
+            launched += chunk
+        if launched < count:
+            self._launch(count - launched)
+            launched = count
+        self._done = stream.record()
+        return launched
+
+    def _launch(self, count) -> None:
+        for i in range(count):
+            for kernel, grid, block, more in self._steps:
+                kernel(grid, block, (self._arguments, np.int32(i), *more))
+        self._advance((1,), (1,), (self._arguments, np.int32(self._direction * count)))
+
+    def _graph(self, count):
+        if count not in self._graphs:
+            with loader.cupy().cuda.Stream(non_blocking=True) as stream:
+                stream.begin_capture()
+                self._launch(count)
+                self._graphs[count] = stream.end_capture()
+        return self._graphs[count]

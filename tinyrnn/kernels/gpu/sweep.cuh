@@ -1,0 +1,139 @@
+/* What the kernels of the recurrent sweep share: their arguments, and the product with the weights of one step.
+
+   One launch of a kernel does one step of one direction for the whole batch. All but the number of the step lies in a struct
+   in the memory of the GPU, so that launches can be captured once and repeated on other arrays. Letters as in interface.py. */
+#pragma once
+#include "../cells.h"
+#include "numbers.cuh"
+
+/* A sweep; recurrent.py fills in the same fields in the same order. Null: absent. States are whole batches: sequences that have
+   ended keep their last state and, in reverse, those that have not begun their first. */
+template <typename T> struct Arguments {
+    using W = Wide<T>;
+    /* steps in the order of the sweep: the first packed row, and how many sequences there are */
+    const long long *offsets, *sizes;
+    /* what is given */
+    const T *gates_x; /* (N, G H): W_ih x + b_ih */
+    const T *weight_hh, *bias_hh, *weight_hr, *peephole, *norm_h_weight, *norm_h_bias, *norm_c_weight, *norm_c_bias;
+    const T *recurrent_mask, *zoneout_h, *zoneout_c; /* (B, P), (N, P), (N, H) */
+    /* the states: h before and after a step change places with every step */
+    T *h[2];
+    W *c;
+    /* what is computed */
+    T *output; /* of this direction: rows `output_stride` apart */
+    /* what backward needs, null if nobody does; packed rows. h_seen: h_before times the mask; cell_h: h before projection and
+       zoneout; reset_seen: r h_seen, where the reset gate comes first */
+    T *cells, *gates, *h_before, *h_seen, *reset_seen, *c_before, *cell_h, *normed_h, *normed_c;
+    W *rstd_h, *rstd_n, *rstd_c;
+    /* between the phases of a step */
+    W *product, *seen; /* (B, G H) and (B, H) */
+    /* gradients */
+    const T *grad_output, *grad_cells;
+    T *grad_gates_x, *grad_gates_h, *grad_product; /* (N, G H): of W_ih x + b_ih, of what W_hh h gives with b_hh, and of W_hh h */
+    T *grad_projected, *grad_seen;                 /* (N, P) and (N, H): of h before zoneout, and of what tanh sees of c */
+    W *grad_h, *grad_h_carried, *grad_c, *grad_hidden; /* states, the part of grad_h that does not go through W_hh, and (B, H) of o tanh(c) */
+    double zoneout_h_share, zoneout_c_share;
+    long long steps, B, H, P, output_stride;
+    long long base; /* the number of a step is counted from here: it changes, and the rest does not while a graph is repeated */
+};
+
+/* The place of a step among the packed rows. */
+struct Step {
+    long long offset, size;
+};
+template <typename T> __device__ Step step_of(const Arguments<T> &a, long long s) {
+    return 0 <= s && s < a.steps ? Step{a.offsets[s], a.sizes[s]} : Step{0, 0};
+}
+
+/* After some steps have been done, forward (by > 0) or backward. */
+template <typename T> __global__ void advance(Arguments<T> *arguments, int by) { arguments->base += by; }
+
+constexpr int UNITS = 8, ROWS = 16, DEPTH = 32, PITCH = DEPTH + 4; /* of a block's tile; rows of shared memory 16 bytes aligned */
+
+template <typename W> struct alignas(4 * sizeof(W) < 16 ? 4 * sizeof(W) : 16) Four {
+    W at[4];
+};
+
+/* sums[g] = sum over k of left[row, k] mask[row, k] right[g, unit, k], for the row and the unit of this thread.
+
+   `right` has strides: of a gate, a unit, and k, one of the latter two being 1 (`ALONG_K`: that of k). Every thread of the
+   block must call it, also those whose row or unit there is not. */
+template <typename T, int G, bool ALONG_K> struct Product {
+    using W = Wide<T>;
+    const T *left;
+    long long left_stride;
+    const T *mask; /* or null */
+    const T *right;
+    long long gate_stride, unit_stride, k_stride;
+    long long rows, units, depth;
+
+    __device__ void sum(W (&sums)[G]) const {
+        alignas(16) __shared__ W lefts[ROWS][PITCH];
+        alignas(16) __shared__ W rights[G][UNITS][PITCH];
+        const int thread = threadIdx.y * UNITS + threadIdx.x;
+        const long long first_row = (long long)blockIdx.y * ROWS, first_unit = (long long)blockIdx.x * UNITS;
+        for (int g = 0; g < G; g++)
+            sums[g] = 0;
+        for (long long k0 = 0; k0 < depth; k0 += DEPTH) {
+            for (int i = thread; i < ROWS * DEPTH; i += ROWS * UNITS) {
+                const long long row = first_row + i / DEPTH, k = k0 + i % DEPTH;
+                W value = 0;
+                if (row < rows && k < depth) {
+                    value = wide(left[row * left_stride + k]);
+                    if (mask)
+                        value *= wide(mask[row * depth + k]);
+                }
+                lefts[i / DEPTH][i % DEPTH] = value;
+            }
+            for (int i = thread; i < G * UNITS * DEPTH; i += ROWS * UNITS) {
+                const int column = ALONG_K ? i % DEPTH : i / UNITS % DEPTH;
+                const int across = ALONG_K ? i / DEPTH % UNITS : i % UNITS;
+                const int g = i / (UNITS * DEPTH);
+                const long long unit = first_unit + across, k = k0 + column;
+                const bool inside = unit < units && k < depth;
+                rights[g][across][column] = inside ? wide(right[g * gate_stride + unit * unit_stride + k * k_stride]) : W(0);
+            }
+            __syncthreads();
+            for (int k = 0; k < DEPTH; k += 4) {
+                const Four<W> x = *reinterpret_cast<const Four<W> *>(&lefts[threadIdx.y][k]);
+                for (int g = 0; g < G; g++) {
+                    const Four<W> y = *reinterpret_cast<const Four<W> *>(&rights[g][threadIdx.x][k]);
+                    for (int i = 0; i < 4; i++)
+                        sums[g] += x.at[i] * y.at[i];
+                }
+            }
+            __syncthreads();
+        }
+    }
+};
+
+__device__ inline long long row_of_thread() { return (long long)blockIdx.y * blockDim.y + threadIdx.y; }
+__device__ inline long long unit_of_thread() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
+
+/* The cells, in the order of sweeps.MODES, and how many gates lie in W_hh. */
+enum Mode { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_RESET_BEFORE };
+__host__ __device__ constexpr int gates_of(int mode) { return mode == LSTM ? 4 : mode == GRU || mode == GRU_RESET_BEFORE ? 3 : 1; }
+
+/* What is normalized: the products of all gates, of r and z, of n, or c on its way to the output. */
+enum Normed { ALL_GATES, RESET_AND_UPDATE, CANDIDATE, CELL };
+
+/* The sum over the threads of a block, for each of them. */
+template <typename W> __device__ W sum_over_block(W value) {
+    __shared__ W parts[32];
+    const int thread = threadIdx.x, warps = (blockDim.x + 31) / 32;
+    for (int by = 16; by; by /= 2)
+        value += __shfl_xor_sync(~0u, value, by);
+    if (thread % 32 == 0)
+        parts[thread / 32] = value;
+    __syncthreads();
+    value = 0;
+    for (int warp = 0; warp < warps; warp++)
+        value += parts[warp];
+    __syncthreads(); /* before `parts` is written again */
+    return value;
+}
+
+/* A share of what was before, in [0, 1]: one for all elements, each its own (a mask), or none. */
+template <typename T> __device__ Wide<T> kept_share(const T *mask, double share, long long at) {
+    return mask ? wide(mask[at]) : Wide<T>(share);
+}
