@@ -221,6 +221,21 @@ def _loop(self, x):
     return h
 
 
+class Own(nn.Attention):
+    def score(self, query, keys):
+        return query @ keys.mT
+
+
+class Doubled(nn.GeneralAttention):
+    def score(self, query, keys):
+        return super().score(query, keys) * 2
+
+
+class OwnCell(nn.CustomCell):
+    def forward(self, x, h):
+        return x + h
+
+
 _HIDDEN = {"relu": torch.relu}
 
 REFUSED = {
@@ -238,16 +253,16 @@ REFUSED = {
     "dropout that stays": (lambda self, x: F.dropout(x, 0.5), "dropout of training cannot be exported"),
     "pieces of time": (lambda self, x: x.chunk(2), "pieces of dimension 0, whose size is open"),
     "any number of pieces": (lambda self, x: list(x), "how many there are, and their dimensions, may not depend on sizes"),
-    "a hook": (lambda self, x: self.lstm(x)[0], "is given a tensor"),
+    "an attention of one's own": (lambda self, x: self.own(x, x)[0], "the layer Own, called at .*: it derives from no layer"),
+    "a score of one's own": (lambda self, x: self.doubled(x, x)[0], "Doubled has a score of its own"),
+    "a custom step": (lambda self, x: self.custom.step(x[0])[0], "step of the layer CustomRNN, called at .*: its cell runs"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
 def test_what_is_refused(name):
     function, answer = REFUSED[name]
-    lstm = nn.LSTM(3, 4)
-    lstm.register_forward_hook(lambda module, args, output: None)
-    model = model_of(function, cell=nn.RNNCell(3, 4), lstm=lstm)
+    model = model_of(function, cell=nn.RNNCell(3, 4), own=Own(), doubled=Doubled(3, 3), custom=nn.CustomRNN(OwnCell, 3, 3))
     with pytest.raises(NotImplementedError, match=answer) as caught:
         exported(model, torch.randn(5, 2, 3))
     if "the result" not in answer:
@@ -299,6 +314,76 @@ def test_constants_of_the_model(same_in_onnx_runtime):
 
     proto = same_in_onnx_runtime(Model(), (torch.randn(2, 3), 3), (torch.randn(5, 3), 3))
     assert {"scale", "shift"} <= {each.name for each in proto.graph.initializer}
+
+
+# ---- around a layer of the library, and a step of it ------------------------------------------------------------------
+
+
+def test_a_forward_around_that_of_a_layer(same_in_onnx_runtime):
+    class Scaled(nn.GRU):
+        def reset_parameters(self):
+            super().reset_parameters()
+
+        def forward(self, input, hx=None):
+            y, h_n = super().forward(input * 2, hx)
+            return y + input.mean(), -h_n
+
+    class Sharpened(nn.DotAttention):
+        def forward(self, query, keys):
+            context, weights = super().forward(query, keys)
+            return context, weights**2
+
+    same_in_onnx_runtime(Scaled(3, 4), (torch.randn(5, 2, 3),), (torch.randn(7, 4, 3),))
+    model = model_of(lambda self, x: self.attention(self.gru(x)[0], x), gru=Scaled(3, 3), attention=Sharpened())
+    same_in_onnx_runtime(model, (torch.randn(5, 2, 3),), (torch.randn(7, 4, 3),))
+
+
+def test_hooks(same_in_onnx_runtime):
+    lstm, linear = nn.LSTM(3, 4), nn.Linear(4, 2)
+    lstm.register_forward_pre_hook(lambda module, args: (args[0] * 3,))
+    lstm.register_forward_hook(lambda module, args, output: (output[0] + args[0].sum(), output[1]))
+    linear.register_forward_hook(lambda module, args, output: output.relu())
+    model = model_of(lambda self, x: self.linear(self.lstm(x)[0]), lstm=lstm, linear=linear)
+    same_in_onnx_runtime(model, (torch.randn(5, 2, 3),), (torch.randn(7, 4, 3),))
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize(
+    "cls, options, operator",
+    [
+        (nn.LSTM, {"num_layers": 2}, "LSTM"),
+        (nn.GRU, {}, "GRU"),
+        (nn.GRU, {"reset_after": False}, "GRU"),
+        (nn.RNN, {"nonlinearity": "relu"}, "RNN"),
+        (nn.LSTM, {"layer_norm": True, "proj_size": 2}, "Scan"),
+    ],
+    ids=str,
+)
+def test_steps(cls, options, operator, batch_first, same_in_onnx_runtime):
+    """A stream that goes on from given states; and a decoder that runs two steps from none."""
+    layer = cls(3, 4, batch_first=batch_first, **options)
+
+    def two(self, x):
+        y, state = self.layer.step(x[0])
+        last, state = self.layer.step(x[-1], state)
+        return y, last, state
+
+    def call(*rows):
+        states = tuple(torch.randn(layer.num_layers, *rows, size) for size in layer._state_sizes)
+        return torch.randn(*rows, 3), states if len(states) > 1 else states[0]
+
+    class Stream(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x, state):
+            return self.layer.step(x, state)
+
+    proto = same_in_onnx_runtime(Stream(), call(2), call(5))
+    assert operator in [node.op_type for node in proto.graph.node]
+    same_in_onnx_runtime(Stream(), call())
+    same_in_onnx_runtime(model_of(two, layer=layer), (torch.randn(4, 2, 3),), (torch.randn(6, 5, 3),))
 
 
 # ---- packed sequences ------------------------------------------------------------------------------------------------

@@ -20,7 +20,7 @@ from tinyrnn import conversion, nn
 from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.interop.onnx.graph import Dim, Graph
-from tinyrnn.interop.onnx.layers import emitter_of
+from tinyrnn.interop.onnx.layers import emit_layer, emitted_methods
 from tinyrnn.interop.onnx.table import OPERATIONS
 from tinyrnn.size import Size
 
@@ -281,35 +281,41 @@ def tracing(trace: Trace, model: nn.Module) -> Iterator[None]:
     namespaces += [vars(sys.modules[name]) for name in {type(module).__module__ for module in model.modules()}]
     public = {id(f): f for names in (tinyrnn, nn.functional, nn.utils.rnn) for f in map(vars(names).get, names.__all__)}
     changed = []
-    call_module = nn.Module.__call__
     for namespace in namespaces:
         for name, function in list(namespace.items()):
             ours = id(function) in public or (callable(function) and _hashable(function) and function in OPERATIONS)
             if ours and callable(function) and not isinstance(function, type) and function not in _NEUTRAL:
                 changed.append((namespace, name, function))
                 namespace[name] = _hand_over(name, function)
-
-    def call(module: Any, *args: Any, **kwargs: Any) -> Any:
-        emit = emitter_of(module)
-        if emit is None or not any(isinstance(x, Traced) for x in leaves((args, kwargs))):
-            return call_module(module, *args, **kwargs)
-        name = f"the layer {type(module).__name__}"
-        return trace.run(name, functools.partial(call_module, module), functools.partial(emit, module), args, kwargs)
-
-    own_methods = {name: vars(Tensor)[name] for name in _METHODS}
-    for name, method in _METHODS.items():  # of a parameter on the left: its operator is asked first
-        setattr(Tensor, name, method)
-    nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
+    methods: list[tuple] = [(cls, name, _of_layers(trace, cls, name, table)) for cls, name, table in emitted_methods()]
+    methods += [(Tensor, *each) for each in _METHODS.items()]  # of a parameter on the left: its operator is asked first
+    own_methods = [(cls, name, vars(cls)[name]) for cls, name, _ in methods]
+    for each in methods:
+        setattr(*each)
     _running.append(trace)
     try:
         yield
     finally:
         _running.pop()
-        nn.Module.__call__ = call_module  # type: ignore[method-assign]
-        for name, method in own_methods.items():
-            setattr(Tensor, name, method)
+        for each in own_methods:
+            setattr(*each)
         for namespace, name, function in changed:
             namespace[name] = function
+
+
+def _of_layers(trace: Trace, cls: type, method: str, table: dict) -> Callable:
+    """A method of layers that are exported as a whole."""
+    function = vars(cls)[method]
+
+    @functools.wraps(function)
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if not any(isinstance(x, Traced) for x in leaves((args, kwargs))):
+            return function(layer, *args, **kwargs)
+        name = ("" if method == "forward" else f"{method} of ") + f"the layer {type(layer).__name__}"
+        emit = functools.partial(emit_layer, layer, table)
+        return trace.run(name, functools.partial(function, layer), emit, args, kwargs)
+
+    return call
 
 
 def _hashable(x: Any) -> bool:
