@@ -280,11 +280,81 @@ def test_loops_over_a_fixed_size(same_in_onnx_runtime):
         ({"input_names": ["a", "b"]}, "got 2 input_names, expected 1"),
         ({"output_names": ["a", "b"]}, "got 2 output_names, expected 1"),
         ({"dynamic_axes": {"y": [0]}}, "dynamic_axes names 'y', expected one of the inputs input"),
+        ({"dynamic_axes": {"input": [2]}}, "dynamic_axes names axis 2 of 'input', expected one of its 2 dimensions"),
+        ({"dynamic_axes": {"input": {-3: "batch"}}}, "dynamic_axes names axis -3 of 'input'"),
+        ({"input_names": ["x"], "output_names": ["x"]}, r"'x' names several inputs or outputs, .* got \['x', 'x'\]"),
     ],
 )
 def test_wrong_names(options, answer):
     with pytest.raises(ValueError, match=answer):
         exported(nn.Linear(3, 2), torch.randn(2, 3), **options)
+
+
+def test_names_that_clash(same_in_onnx_runtime):
+    """Given twice they are refused; those of parameters and those that nobody chose make way."""
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3))
+
+        def forward(self, weight, output):
+            return weight * self.weight, output + 1
+
+    pair = torch.randn(2, 3), torch.randn(2, 3)
+    for names in ({"input_names": ["x", "x"]}, {"output_names": ["y", "y"]}, {"output_names": ["y", "weight"]}):
+        with pytest.raises(ValueError, match="names several inputs or outputs, expected names that differ"):
+            exported(Two(), pair, **names)
+    proto = same_in_onnx_runtime(Two(), pair, (torch.randn(4, 3), torch.randn(4, 3)))
+    assert [each.name for each in proto.graph.input] == ["weight", "output"]
+
+
+def test_axes_counted_from_the_end(same_in_onnx_runtime):
+    calls = [(torch.randn(5, 2, 3),), (torch.randn(7, 4, 3),)]
+    proto = same_in_onnx_runtime(nn.GRU(3, 4), *calls, dynamic_axes={"input": {-2: "batch", -3: "time"}})
+    assert sizes_of(proto.graph.input[0]) == ["time", "batch", 3]
+    proto = same_in_onnx_runtime(nn.GRU(3, 4), *calls, dynamic_axes={"input": [-2, 0, 1]})
+    assert sizes_of(proto.graph.input[0]) == ["input_0", "input_1", 3]
+
+
+def _padded_to_three(self, x):
+    if x.size(1) < 3:
+        x = F.pad(x, (0, 0, 0, 3 - x.size(1)))
+    return x[:, :3]
+
+
+BRANCHES = {
+    "a threshold": lambda self, x: x * 2 if x.shape[0] > 3 else x,
+    "one of two thresholds": lambda self, x: x * 2 if x.shape[0] > 3 and x.shape[0] > 99 else x,
+    "a smaller size": lambda self, x: x[:, : min(x.size(1), 5)],
+    "odd or even": lambda self, x: x.sum(1) if x.size(0) % 2 else x.sum(1) + 1,
+    "a number alone": lambda self, x: x * (2.0 if x.size(1) != 1 else 1.0),
+    "sizes of two axes": lambda self, x: x + 1 if x.size(1) > x.size(0) else x,
+    "an error of ours on the other way": _padded_to_three,
+    "a loop": lambda self, x: x[: next(n for n in (0, 1, 2, 3) if n * n >= x.size(0) or n == 3)],
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_branches_on_sizes_are_refused(name, same_in_onnx_runtime):
+    """Both sizes of the tracing lie on the same side, and would not tell."""
+    model, x = model_of(BRANCHES[name]), torch.randn(5, 7, 3)
+    with pytest.raises(NotImplementedError, match=r"the comparison of sizes at .*test_onnx_models\.py:\d+ decides what runs"):
+        exported(model, x, dynamic_axes={"x": [0, 1]})
+    same_in_onnx_runtime(model, (x,), dynamic_axes={})
+
+
+def test_checks_of_sizes_are_no_branches(same_in_onnx_runtime):
+    def run(self, x):
+        mask = torch.zeros(x.shape[:2])
+        assert x.shape == (*mask.shape, 3) and x.size(0) > 0
+        if x.size(1) > 100:
+            raise ValueError("longer than what it was trained for")
+        if mask.size(1) != x.size(1) or x.size(2) > 3:
+            mask = mask[:1]
+        return x + mask.unsqueeze(-1)
+
+    same_in_onnx_runtime(model_of(run), (torch.randn(5, 7, 3),), (torch.randn(2, 4, 3),), dynamic_axes={"x": [0, 1]})
 
 
 def test_wrong_arguments():
@@ -437,7 +507,7 @@ def test_clones_parameters_and_sizes(same_in_onnx_runtime):
         def forward(self, x):
             y = x.clone()
             nn.functional.relu(y, inplace=True)
-            half = x[:, : x.size(1) // 2] if x.size(1) % 2 else x[:, (1 - x.size(1)) // 2 :]
+            half = x[:, : x.size(1) // 2] * 2 + x[:, (1 - x.size(1)) // 2 :]
             start = self.start.expand(-1, x.size(1), -1) + self.weight.new_zeros(1, x.size(1), 3)
             return x + y, half, self.weight * x + self.weight, start
 

@@ -36,6 +36,13 @@ class Call(NamedTuple):
     shapes: list[tuple[int, ...]]
 
 
+class Place(NamedTuple):
+    """A line of the user's code, and the instruction within it."""
+
+    line: str
+    instruction: int
+
+
 class Trace:
     """One run of a model.
 
@@ -45,10 +52,14 @@ class Trace:
         Gets the nodes.
     other : list of Call, optional
         Of the run before, on other sizes.
+    turned : Place, optional
+        Of a comparison of sizes that stay open, which once answers the contrary.
     """
 
-    def __init__(self, graph: Graph, other: list[Call] | None = None) -> None:
+    def __init__(self, graph: Graph, other: list[Call] | None = None, turned: Place | None = None) -> None:
         self.graph = graph
+        self.turned = turned
+        self.compared: dict[Place, None] = {}  # where the user's code compares sizes that stay open
         self.calls: list[Call] = []
         self.arrays: list[np.ndarray] = []  # of all traced tensors
         self.other = other
@@ -179,7 +190,7 @@ def _described(constant: Any) -> str:
 def _where() -> str:
     """The user's line that is running."""
     frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and in_package(frame):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -265,9 +276,43 @@ def _hand_over_methods() -> None:
 _hand_over_methods()
 
 
+_running: list[Trace] = []
+
+# ---- branches on sizes -----------------------------------------------------------------------------------------------
+
+
+def _watched(method: str) -> Callable:
+    """A comparison of sizes, which its trace is told of if the user's code makes it."""
+    compare = getattr(int, method)
+
+    def answer(self: Dim, *others: Any) -> Any:
+        result = compare(self, *others)
+        stays_open = any(getattr(x, "source", None) for x in (self, *others))
+        one_size = any(int.__eq__(self, x) is True and self.other == getattr(x, "other", None) for x in others)
+        caller = sys._getframe(1)
+        if not (_running and stays_open) or one_size or in_package(caller):
+            return result
+        trace, place = _running[-1], Place(_where(), caller.f_lasti)
+        trace.compared[place] = None
+        if place != trace.turned:
+            return result
+        trace.turned = None  # once: there may be a loop until it answers so
+        return not result
+
+    return answer
+
+
+for _method in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__"):
+    setattr(Dim, _method, _watched(_method))
+
+
+def in_package(frame: Any) -> bool:
+    """Whether it is our code that runs there."""
+    return frame.f_code.co_filename.startswith(_PACKAGE)
+
+
 # ---- while a model is traced -----------------------------------------------------------------------------------------
 
-_running: list[Trace] = []
 _NEUTRAL = (conversion.is_tensor, conversion.is_floating_point, conversion.numel)
 
 
