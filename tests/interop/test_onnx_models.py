@@ -328,6 +328,8 @@ BRANCHES = {
     "one of two thresholds": lambda self, x: x * 2 if x.shape[0] > 3 and x.shape[0] > 99 else x,
     "a smaller size": lambda self, x: x[:, : min(x.size(1), 5)],
     "odd or even": lambda self, x: x.sum(1) if x.size(0) % 2 else x.sum(1) + 1,
+    "a size that is not 0": lambda self, x: x + 1 if x.size(0) - 1 else x,
+    "a number with a fraction": lambda self, x: x + 1 if x.size(0) > 2.5 else x,
     "a number alone": lambda self, x: x * (2.0 if x.size(1) != 1 else 1.0),
     "sizes of two axes": lambda self, x: x + 1 if x.size(1) > x.size(0) else x,
     "an error of ours on the other way": _padded_to_three,
@@ -347,7 +349,7 @@ def test_branches_on_sizes_are_refused(name, same_in_onnx_runtime):
 def test_checks_of_sizes_are_no_branches(same_in_onnx_runtime):
     def run(self, x):
         mask = torch.zeros(x.shape[:2])
-        assert x.shape == (*mask.shape, 3) and x.size(0) > 0
+        assert x.shape == (*mask.shape, 3) and x.size(0) > 0.5 and x.size(0) != [] and x.size(1)
         if x.size(1) > 100:
             raise ValueError("longer than what it was trained for")
         if mask.size(1) != x.size(1) or x.size(2) > 3:

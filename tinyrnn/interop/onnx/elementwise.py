@@ -96,14 +96,8 @@ def _floor_divide(g, out, a, b):
     return g("Where", g("Equal", y, g.value(0, dtype)), g("Div", x, y), g("Round", whole))
 
 
-@emits(arithmetic.rfloordiv)
-def _rfloordiv(g, out, a, b):
-    return _floor_divide(g, out, b, a)
-
-
-@emits(arithmetic.rmod)
-def _rmod(g, out, a, b):
-    return _remainder(g, out, b, a)
+emits(arithmetic.rfloordiv)(lambda g, out, a, b: _floor_divide(g, out, b, a))
+emits(arithmetic.rmod)(lambda g, out, a, b: _remainder(g, out, b, a))
 
 
 def _comparison(operator: str, negated: bool = False) -> Emitter:

@@ -224,8 +224,8 @@ def _traced(example: Example, sizes: list[OpenSize], output_names: list[str]) ->
     for place in trace.compared:
         if not _is_check(place, run, trace.graph):
             raise NotImplementedError(
-                f"export: the comparison of sizes at {place.line} decides what runs, and a graph has no such branch; fix the size "
-                f"by dynamic_axes=, or do the same for all sizes"
+                f"export: the comparison of sizes at {place.line} decides what runs, and a graph has no such branch; fix that "
+                f"size by dynamic_axes=, or do the same for all sizes"
             )
     return trace.graph, results
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -281,16 +282,15 @@ _running: list[Trace] = []
 # ---- branches on sizes -----------------------------------------------------------------------------------------------
 
 
-def _watched(method: str) -> Callable:
+def _watched(compare: Callable) -> Callable:
     """A comparison of sizes, which its trace is told of if the user's code makes it."""
-    compare = getattr(int, method)
 
-    def answer(self: Dim, *others: Any) -> Any:
-        result = compare(self, *others)
-        stays_open = any(getattr(x, "source", None) for x in (self, *others))
-        one_size = any(int.__eq__(self, x) is True and self.other == getattr(x, "other", None) for x in others)
+    def answer(*sizes: Any) -> bool:
+        dims = [x for x in sizes if isinstance(x, Dim)]
+        result = compare(*[int(x) if isinstance(x, Dim) else x for x in sizes])
+        one_size = len({(int(dim), dim.other) for dim in dims}) < len(dims)  # as far as both runs tell
         caller = sys._getframe(1)
-        if not (_running and stays_open) or one_size or in_package(caller):
+        if one_size or not _running or not any(dim.source for dim in dims) or in_package(caller):
             return result
         trace, place = _running[-1], Place(_where(), caller.f_lasti)
         trace.compared[place] = None
@@ -302,8 +302,9 @@ def _watched(method: str) -> Callable:
     return answer
 
 
-for _method in ("__eq__", "__ne__", "__lt__", "__le__", "__gt__", "__ge__", "__bool__"):
-    setattr(Dim, _method, _watched(_method))
+Dim.__bool__ = _watched(operator.truth)  # type: ignore[method-assign]
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Dim, f"__{_name}__", _watched(getattr(operator, _name)))
 
 
 def in_package(frame: Any) -> bool:
