@@ -31,6 +31,8 @@ ELEMENTWISE = {
     "bools": lambda x: [(x > 0) + (x > 1), (x > 0) * (x < 1), (x > 0) + True, torch.maximum(x > 0, x < -1), (x > 0) < (x > 1)],
     "floor division": lambda x: [
         x // 0.3,
+        (x * 9).round() // 0.1,
+        x // 0,
         -x // 0.3,
         2 // x,
         (x * 9).long() // 4,
