@@ -38,7 +38,8 @@ def export(
     """Write `model`, in evaluation mode, to an ONNX file (opset 17).
 
     The model is run on the inputs, and what it calls becomes the graph: layers of the library, also within a `forward` of your
-    own, and most operations on tensors. Loops, branches and other Python leave only what ran.
+    own, and most operations on tensors. Loops, branches and other Python leave only what ran; that an open size decides is an
+    error.
 
     Parameters
     ----------
@@ -53,7 +54,7 @@ def export(
         For the tensors in `args` and `kwargs`, and in the result. By default the names of the parameters of ``model.forward``,
         with a number for each tensor of a tuple; and ``output``, ``output_1``, ...
     dynamic_axes : dict, optional
-        Which sizes may differ from those of the example, by input: ``{"x": {0: "batch", 1: "time"}}``, or ``{"x": [0, 1]}``;
+        Which sizes may differ from those of the example, by input: ``{"x": {0: "batch", 1: "time"}}``, or ``{"x": [0, -2]}``;
         axes with one name are one size. ``{}``: none. By default all with which the model runs when they change: usually
         batch and time.
 
@@ -65,6 +66,8 @@ def export(
     ------
     NotImplementedError
         If something cannot be expressed; the message names it and the line that called it.
+    ValueError
+        If names are too few or clash, or `dynamic_axes` names what is not there.
     ImportError
         If onnx is not installed.
     """
