@@ -28,6 +28,25 @@ class Function(nn.Module):
 
 
 @pytest.fixture
+def model_of():
+    """``model_of(function, **modules)``: a model with these modules, whose ``forward(x)`` is ``function(model, x)``."""
+
+    def make(function, **modules):
+        class Model(nn.Module):
+            def __init__(self):
+                super().__init__()
+                for name, module in modules.items():
+                    setattr(self, name, module)
+
+            def forward(self, x):
+                return function(self, x)
+
+        return Model()
+
+    return make
+
+
+@pytest.fixture
 def same_in_onnx_runtime():
     """``check(model, *calls)``: export with the first call's arguments; ONNX Runtime gives the same for all of them.
 

@@ -201,24 +201,26 @@ def test_everything_is_put_back_after_an_error():
 # ---- what cannot be exported -----------------------------------------------------------------------------------------
 
 
-def model_of(function, **modules):
-    class Model(nn.Module):
-        def __init__(self):
-            super().__init__()
-            for name, module in modules.items():
-                setattr(self, name, module)
-
-        def forward(self, x):
-            return function(self, x)
-
-    return Model()
-
-
 def _loop(self, x):
     h = torch.zeros(x.size(1), 4)
     for t in range(x.size(0)):
         h = self.cell(x[t], h)
     return h
+
+
+class Own(nn.Attention):
+    def score(self, query, keys):
+        return query @ keys.mT
+
+
+class Doubled(nn.GeneralAttention):
+    def score(self, query, keys):
+        return super().score(query, keys) * 2
+
+
+class OwnCell(nn.CustomCell):
+    def forward(self, x, h):
+        return x + h
 
 
 _HIDDEN = {"relu": torch.relu}
@@ -238,23 +240,23 @@ REFUSED = {
     "dropout that stays": (lambda self, x: F.dropout(x, 0.5), "dropout of training cannot be exported"),
     "pieces of time": (lambda self, x: x.chunk(2), "pieces of dimension 0, whose size is open"),
     "any number of pieces": (lambda self, x: list(x), "how many there are, and their dimensions, may not depend on sizes"),
-    "a hook": (lambda self, x: self.lstm(x)[0], "is given a tensor"),
+    "an attention of one's own": (lambda self, x: self.own(x, x)[0], "the layer Own, called at .*: it derives from no layer"),
+    "a score of one's own": (lambda self, x: self.doubled(x, x)[0], "Doubled has a score of its own"),
+    "a custom step": (lambda self, x: self.custom.step(x[0])[0], "step of the layer CustomRNN, called at .*: its cell runs"),
 }
 
 
 @pytest.mark.parametrize("name", REFUSED)
-def test_what_is_refused(name):
+def test_what_is_refused(name, model_of):
     function, answer = REFUSED[name]
-    lstm = nn.LSTM(3, 4)
-    lstm.register_forward_hook(lambda module, args, output: None)
-    model = model_of(function, cell=nn.RNNCell(3, 4), lstm=lstm)
+    model = model_of(function, cell=nn.RNNCell(3, 4), own=Own(), doubled=Doubled(3, 3), custom=nn.CustomRNN(OwnCell, 3, 3))
     with pytest.raises(NotImplementedError, match=answer) as caught:
         exported(model, torch.randn(5, 2, 3))
     if "the result" not in answer:
         assert "test_onnx_models.py:" in str(caught.value), "the user's line"
 
 
-def test_loops_over_a_fixed_size(same_in_onnx_runtime):
+def test_loops_over_a_fixed_size(same_in_onnx_runtime, model_of):
     model = model_of(_loop, cell=nn.RNNCell(3, 4))
     same_in_onnx_runtime(model, (torch.randn(5, 2, 3),), (torch.randn(5, 7, 3),), dynamic_axes={"x": [1]})
 
@@ -265,6 +267,9 @@ def test_loops_over_a_fixed_size(same_in_onnx_runtime):
         ({"input_names": ["a", "b"]}, "got 2 input_names, expected 1"),
         ({"output_names": ["a", "b"]}, "got 2 output_names, expected 1"),
         ({"dynamic_axes": {"y": [0]}}, "dynamic_axes names 'y', expected one of the inputs input"),
+        ({"dynamic_axes": {"input": [2]}}, "dynamic_axes names axis 2 of 'input', expected one of its 2 dimensions"),
+        ({"dynamic_axes": {"input": {-3: "batch"}}}, "dynamic_axes names axis -3 of 'input'"),
+        ({"input_names": ["x"], "output_names": ["x"]}, r"'x' names several inputs or outputs, .* got \['x', 'x'\]"),
     ],
 )
 def test_wrong_names(options, answer):
@@ -272,7 +277,34 @@ def test_wrong_names(options, answer):
         exported(nn.Linear(3, 2), torch.randn(2, 3), **options)
 
 
-def test_wrong_arguments():
+def test_names_that_clash(same_in_onnx_runtime):
+    """Given twice they are refused; those of parameters and those that nobody chose make way."""
+
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.weight = nn.Parameter(torch.randn(3))
+
+        def forward(self, weight, output):
+            return weight * self.weight, output + 1
+
+    pair = torch.randn(2, 3), torch.randn(2, 3)
+    for names in ({"input_names": ["x", "x"]}, {"output_names": ["y", "y"]}, {"output_names": ["y", "weight"]}):
+        with pytest.raises(ValueError, match="names several inputs or outputs, expected names that differ"):
+            exported(Two(), pair, **names)
+    proto = same_in_onnx_runtime(Two(), pair, (torch.randn(4, 3), torch.randn(4, 3)))
+    assert [each.name for each in proto.graph.input] == ["weight", "output"]
+
+
+def test_axes_counted_from_the_end(same_in_onnx_runtime):
+    calls = [(torch.randn(5, 2, 3),), (torch.randn(7, 4, 3),)]
+    proto = same_in_onnx_runtime(nn.GRU(3, 4), *calls, dynamic_axes={"input": {-2: "batch", -3: "time"}})
+    assert sizes_of(proto.graph.input[0]) == ["time", "batch", 3]
+    proto = same_in_onnx_runtime(nn.GRU(3, 4), *calls, dynamic_axes={"input": [-2, 0, 1]})
+    assert sizes_of(proto.graph.input[0]) == ["input_0", "input_1", 3]
+
+
+def test_wrong_arguments(model_of):
     with pytest.raises(TypeError, match="no tensor among the arguments"):
         exported(nn.Linear(3, 2), ([1.0],))
     with pytest.raises(TypeError, match="the model returns no tensor"):
@@ -352,14 +384,14 @@ def test_clones_parameters_and_sizes(same_in_onnx_runtime):
         def forward(self, x):
             y = x.clone()
             nn.functional.relu(y, inplace=True)
-            half = x[:, : x.size(1) // 2] if x.size(1) % 2 else x[:, (1 - x.size(1)) // 2 :]
+            half = x[:, : x.size(1) // 2] * 2 + x[:, (1 - x.size(1)) // 2 :]
             start = self.start.expand(-1, x.size(1), -1) + self.weight.new_zeros(1, x.size(1), 3)
             return x + y, half, self.weight * x + self.weight, start
 
     same_in_onnx_runtime(Model(), (torch.randn(2, 5, 3),), (torch.randn(3, 7, 3),))
 
 
-def test_what_would_be_silently_wrong_is_refused():
+def test_what_would_be_silently_wrong_is_refused(model_of):
     def written_through_a_view(self, x):
         h = x * 2
         nn.functional.relu(h.view(-1), inplace=True)
@@ -394,7 +426,7 @@ def test_a_forward_that_changes_its_module_is_refused_and_undone():
     assert model.calls.item() == 0 and model.last is None
 
 
-def test_packed_rows_are_refused():
+def test_packed_rows_are_refused(model_of):
     def rows(self, x):
         packed = nn.utils.rnn.pack_padded_sequence(x, torch.full((x.size(1),), 4))
         return packed.data * 2

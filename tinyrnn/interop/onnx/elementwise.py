@@ -7,6 +7,8 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from tinyrnn import _tensor, conversion, dtypes
 from tinyrnn.interop.onnx.graph import Dim
 from tinyrnn.interop.onnx.table import Emitter, emits
@@ -37,11 +39,14 @@ def _bitwise_not(g, out, input):
     return g("Not", g.value(input))
 
 
+_OF_BOOLS = {"Add": "Or", "Mul": "And", "Max": "Or", "Min": "And"}  # which ONNX has for numbers alone
+
+
 def binary(operator: str, swapped: bool = False) -> Emitter:
-    def emit(g, out, a, b, *, alpha=1, rounding_mode=None):
-        if rounding_mode is not None:
-            raise NotImplementedError("rounding_mode cannot be exported")
+    def emit(g, out, a, b, *, alpha=1):
         dtype = out.array.dtype
+        if dtype.kind == "b":
+            return g(_OF_BOOLS[operator], g.value(a, dtype), g.value(b, dtype))
         right = g.value(b, dtype) if alpha == 1 else g("Mul", g.value(b, dtype), g.value(alpha, dtype))
         left = g.value(a, dtype)
         return g(operator, right, left) if swapped else g(operator, left, right)
@@ -50,8 +55,8 @@ def binary(operator: str, swapped: bool = False) -> Emitter:
 
 
 _BINARY: dict[Any, str] = {
-    arithmetic.add: "Add", arithmetic.sub: "Sub", arithmetic.mul: "Mul", arithmetic.div: "Div", powers.pow: "Pow",
-    selection.maximum: "Max", selection.minimum: "Min",
+    arithmetic.add: "Add", arithmetic.sub: "Sub", arithmetic.mul: "Mul", powers.pow: "Pow", selection.maximum: "Max",
+    selection.minimum: "Min",
 }  # fmt: skip
 for _function, _operator in _BINARY.items():
     emits(_function)(binary(_operator))
@@ -61,9 +66,45 @@ for _function, _operator in _SWAPPED.items():
     emits(_function)(binary(_operator, swapped=True))
 
 
+@emits(arithmetic.div)
+def _div(g, out, a, b, *, rounding_mode=None):
+    if rounding_mode == "floor":
+        return _floor_divide(g, out, a, b)
+    quotient = binary("Div")(g, out, a, b)  # of integers, which are asked for with "trunc" alone, it is rounded towards 0
+    if rounding_mode is None or out.array.dtype.kind != "f":
+        return quotient
+    return g("Mul", g("Sign", quotient), g("Floor", g("Abs", quotient)))
+
+
+@emits(arithmetic.remainder)
+def _remainder(g, out, a, b):
+    dtype = out.array.dtype
+    x, y = g.value(a, dtype), g.value(b, dtype)
+    if dtype.kind != "f":
+        return g("Mod", x, y)
+    rest = g("Mod", x, y, fmod=1)  # with the sign of a
+    return g("Where", g("Less", g("Mul", g("Sign", rest), y), g.value(0, dtype)), g("Add", rest, y), rest)
+
+
+@emits(arithmetic.floor_divide)
+def _floor_divide(g, out, a, b):
+    dtype = out.array.dtype
+    x, y = g.value(a, dtype), g.value(b, dtype)
+    whole = g("Div", g("Sub", x, _remainder(g, out, a, b)), y)
+    if dtype.kind != "f":
+        return whole
+    return g("Where", g("Equal", y, g.value(0, dtype)), g("Div", x, y), g("Round", whole))
+
+
+emits(arithmetic.rfloordiv)(lambda g, out, a, b: _floor_divide(g, out, b, a))
+emits(arithmetic.rmod)(lambda g, out, a, b: _remainder(g, out, b, a))
+
+
 def _comparison(operator: str, negated: bool = False) -> Emitter:
     def emit(g, out, a, b):
-        dtype = dtypes.result_type(*[int(x) if isinstance(x, Dim) else x for x in (a, b)]).numpy
+        dtype: np.dtype = dtypes.result_type(*[int(x) if isinstance(x, Dim) else x for x in (a, b)]).numpy
+        if dtype.kind == "b" and operator != "Equal":
+            dtype = np.dtype(np.uint8)
         result = g(operator, g.value(a, dtype), g.value(b, dtype))
         return g("Not", result) if negated else result
 
@@ -91,6 +132,15 @@ def _logical(operator: str) -> Emitter:
 emits(comparison.logical_and, comparison.bitwise_and)(_logical("And"))
 emits(comparison.logical_or, comparison.bitwise_or)(_logical("Or"))
 emits(comparison.logical_xor, comparison.bitwise_xor)(_logical("Xor"))
+
+
+@emits(elementary.round)
+def _round(g, out, input, *, decimals=0):
+    x, dtype = g.value(input), out.array.dtype
+    if decimals == 0 or dtype.kind != "f":
+        return x if dtype.kind != "f" else g("Round", x)
+    scale, (up, down) = g.value(10.0 ** abs(decimals), dtype), ("Mul", "Div") if decimals > 0 else ("Div", "Mul")
+    return g(down, g("Round", g(up, x, scale)), scale)
 
 
 @emits(powers.square)

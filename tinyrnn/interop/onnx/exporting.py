@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import inspect
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,7 +13,7 @@ import numpy as np
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.grad_modes import no_grad
 from tinyrnn.interop.onnx.graph import IR_VERSION, OPSET, Graph, onnx_package
-from tinyrnn.interop.onnx.tracing import Call, Trace, Traced, leaves, mapped, tracing
+from tinyrnn.interop.onnx.tracing import Call, Place, Trace, Traced, in_package, leaves, mapped, tracing
 from tinyrnn.nn.module import Module
 
 
@@ -37,7 +38,8 @@ def export(
     """Write `model`, in evaluation mode, to an ONNX file (opset 17).
 
     The model is run on the inputs, and what it calls becomes the graph: layers of the library, also within a `forward` of your
-    own, and most operations on tensors. Loops, branches and other Python leave only what ran.
+    own, and most operations on tensors. Loops, branches and other Python leave only what ran; that an open size decides is an
+    error.
 
     Parameters
     ----------
@@ -52,7 +54,7 @@ def export(
         For the tensors in `args` and `kwargs`, and in the result. By default the names of the parameters of ``model.forward``,
         with a number for each tensor of a tuple; and ``output``, ``output_1``, ...
     dynamic_axes : dict, optional
-        Which sizes may differ from those of the example, by input: ``{"x": {0: "batch", 1: "time"}}``, or ``{"x": [0, 1]}``;
+        Which sizes may differ from those of the example, by input: ``{"x": {0: "batch", 1: "time"}}``, or ``{"x": [0, -2]}``;
         axes with one name are one size. ``{}``: none. By default all with which the model runs when they change: usually
         batch and time.
 
@@ -64,17 +66,23 @@ def export(
     ------
     NotImplementedError
         If something cannot be expressed; the message names it and the line that called it.
+    ValueError
+        If names are too few or clash, or `dynamic_axes` names what is not there.
     ImportError
         If onnx is not installed.
     """
     onnx = onnx_package()
     example = Example(model, args if isinstance(args, tuple) else (args,), dict(kwargs or {}), input_names)
+    outputs = list(output_names or [])
+    for name in (names := example.names + outputs):
+        if names.count(name) > 1:
+            raise ValueError(f"export: {name!r} names several inputs or outputs, expected names that differ, got {names}")
     before = _State(model)
     try:
         model.eval()
         with no_grad():
             sizes = example.open_sizes() if dynamic_axes is None else example.named_sizes(dynamic_axes)
-            graph, results = _traced(example, sizes, list(output_names or []))
+            graph, results = _traced(example, sizes, outputs)
     finally:
         changed = before.restore()
     if changed:
@@ -159,14 +167,21 @@ class Example:
 
     def named_sizes(self, dynamic_axes: Mapping[str, Any]) -> list[OpenSize]:
         """What the user says."""
-        groups: dict[str, list[tuple[int, int]]] = {}
+        groups: dict[str, dict[tuple[int, int], None]] = {}
         for input, axes in dynamic_axes.items():
             if input not in self.names:
                 raise ValueError(f"export: dynamic_axes names {input!r}, expected one of the inputs {', '.join(self.names)}")
-            for axis in axes:
-                name = axes[axis] if isinstance(axes, Mapping) else f"{input}_{axis}"
-                groups.setdefault(name, []).append((self.names.index(input), axis))
-        return [OpenSize(name, axes, 2 + k) for k, (name, axes) in enumerate(groups.items())]
+            number = self.names.index(input)
+            ndim = self.arrays[number].ndim
+            for given in axes:
+                if not -ndim <= given < ndim:
+                    raise ValueError(
+                        f"export: dynamic_axes names axis {given} of {input!r}, expected one of its {ndim} dimensions"
+                    )
+                axis = given % ndim
+                name = axes[given] if isinstance(axes, Mapping) else f"{input}_{axis}"
+                groups.setdefault(name, {})[number, axis] = None
+        return [OpenSize(name, list(axes), 2 + k) for k, (name, axes) in enumerate(groups.items())]
 
     def open_sizes(self) -> list[OpenSize]:
         """Every axis with which the model runs when it is longer, alone or together with those of other inputs."""
@@ -204,16 +219,40 @@ def _traced(example: Example, sizes: list[OpenSize], output_names: list[str]) ->
     """The graph, and what it returns."""
     changed = example.changed(sizes, rolled=True)
     first = _run(example, changed, changed, None, output_names)[0]
-    trace, results = _run(example, [array.copy() for array in example.arrays], changed, first.calls, output_names)
+
+    def run(turned: Place | None = None) -> tuple[Trace, list[Traced]]:
+        return _run(example, [array.copy() for array in example.arrays], changed, first.calls, output_names, turned)
+
+    trace, results = run()
+    for place in trace.compared:
+        if not _is_check(place, run, trace.graph):
+            raise NotImplementedError(
+                f"export: the comparison of sizes at {place.line} decides what runs, and a graph has no such branch; fix that "
+                f"size by dynamic_axes=, or do the same for all sizes"
+            )
     return trace.graph, results
 
 
+def _is_check(place: Place, run: Callable[[Place], Any], graph: Graph) -> bool:
+    """Whether the contrary of a comparison leads to the same graph, or to an error that the user's code raises."""
+    try:
+        return run(place)[0].graph.same_as(graph)
+    except Exception as error:
+        *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+        return not in_package(frame)
+
+
 def _run(
-    example: Example, arrays: list[np.ndarray], others: list[np.ndarray], calls: list[Call] | None, output_names: list[str]
+    example: Example,
+    arrays: list[np.ndarray],
+    others: list[np.ndarray],
+    calls: list[Call] | None,
+    output_names: list[str],
+    turned: Place | None = None,
 ) -> tuple[Trace, list[Traced]]:
     graph = Graph({id(tensor.array): name for name, tensor in example.model.state_dict(keep_vars=True).items()})
     graph.names.update(example.names, output_names)
-    trace = Trace(graph, calls)
+    trace = Trace(graph, calls, turned)
     inputs = [trace.tensor(array, name, other.shape) for array, name, other in zip(arrays, example.names, others)]
 
     def emit(g: Graph, out: Any, *tensors: Any) -> list[str]:

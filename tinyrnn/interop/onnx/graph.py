@@ -31,9 +31,9 @@ class Dim(int):
     source: tuple | None
     other: int
 
-    def __new__(cls, number: int, source: tuple | None = None, other: int = 0) -> Dim:
+    def __new__(cls, number: int, source: tuple | None = None, other: int | None = None) -> Dim:
         dim = super().__new__(cls, number)
-        dim.source, dim.other = source, other
+        dim.source, dim.other = source, number if other is None else other
         return dim
 
 
@@ -46,7 +46,8 @@ def _arithmetic(method: str, operator: str, swapped: bool = False) -> Any:
         if operator == "Div":  # ONNX rounds towards zero
             operands = (("Sub", operands[0], ("Mod", *operands)), operands[1])
         open_size = tuple in map(type, (_source(self), _source(other)))
-        return Dim(number, (operator, *operands) if open_size else None)
+        in_other_run = getattr(int, method)(self.other, getattr(other, "other", other))
+        return Dim(number, (operator, *operands) if open_size else None, in_other_run)
 
     return compute
 
@@ -94,6 +95,9 @@ class Graph:
         given = {name: value for name, value in attributes.items() if value is not None}
         self.nodes.append(onnx_package().helper.make_node(operator, list(inputs), names, name=names[0], **given))
         return names[0] if len(names) == 1 else tuple(names)
+
+    def same_as(self, other: Graph) -> bool:
+        return (self.nodes, self.constants) == (other.nodes, other.constants)
 
     # ---- values ------------------------------------------------------------------------------------------------------
 

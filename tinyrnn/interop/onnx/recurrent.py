@@ -185,6 +185,13 @@ def recurrent_cell(cell: Any, g: Graph, out: Any, input: Any, hx: Any = None) ->
     return [g("Squeeze", final, axes) for final in finals]
 
 
+def recurrent_step(layer: Any, g: Graph, out: Any, input: Any, hx: Any = None) -> list[str]:
+    """The nodes of `RecurrentLayer.step`: the layer over a sequence of one step."""
+    time = int(layer.batch_first and input.array.ndim == 2)
+    y, *finals = recurrent_layer(layer, g, out, input.unsqueeze(time), hx)
+    return [g("Squeeze", y, g.ints(time)), *finals]
+
+
 def custom_layer(layer: Any, g: Graph, out: Any, *args: Any, **kwargs: Any) -> list[str]:
     raise NotImplementedError("its cell runs step by step in Python, which a graph cannot express")
 

@@ -63,6 +63,8 @@ def layer_norm(g, out, input, normalized_shape, weight=None, bias=None, eps=1e-5
 def _reduction(operator: str) -> Emitter:
     @reductions.numpy_names
     def emit(g, out, input, dim=None, keepdim=False, *, dtype=None):
+        if out.array.dtype.kind == "b":
+            return _quantifier(operator)(g, out, input, dim, keepdim)
         ndim = input.array.ndim
         axes = sorted(wrap_dims(range(ndim) if dim is None or dim == () else dim, ndim))
         x = g.value(input, out.array.dtype)
@@ -139,6 +141,18 @@ def _cumsum(g, out, input, dim, *, dtype=None):
 def _topk(g, out, input, k, dim=-1, largest=True, sorted=True):
     size = g.size(k)
     return g("TopK", g.value(input), size, outputs=2, axis=dim, largest=int(largest), sorted=1)
+
+
+@emits(sorting.sort)
+@reductions.numpy_names
+def _sort(g, out, input, dim=-1, descending=False, stable=False):
+    return _topk(g, out, input, input.shape[dim], dim, descending)
+
+
+@emits(sorting.argsort)
+@reductions.numpy_names
+def _argsort(g, out, *args, **kwargs):
+    return _sort(g, out, *args, **kwargs)[1]
 
 
 @emits(softmax.softmax)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
 from tinyrnn import _tensor, conversion, creation
+from tinyrnn.engine.base import wrap
 from tinyrnn.interop.onnx.table import emits
-from tinyrnn.ops import flipping, gathering, indexing, padding, repeating, shaping, slicing
+from tinyrnn.ops import flipping, gathering, indexing, masking, padding, repeating, shaping, slicing
 from tinyrnn.ops.slicing import wrap_dim, wrap_dims
 
 _INT64 = np.dtype(np.int64)
@@ -126,6 +127,19 @@ def _pad(g, out, input, pad, mode="constant", value=None):
     return g("Pad", g.value(input), g.shape([*before, *after]), g.value(value or 0, out.array.dtype))
 
 
+def _triangle(upper):
+    def emit(g, out, input, diagonal=0):
+        dtype = out.array.dtype
+        wide = dtype if dtype.kind == "f" else _INT64  # ONNX Runtime has Trilu of few dtypes
+        return g.cast(g("Trilu", g.value(input, wide), g.value(diagonal, _INT64), upper=upper), wide, dtype)
+
+    return emit
+
+
+emits(masking.triu)(_triangle(1))
+emits(masking.tril)(_triangle(0))
+
+
 # ---- cutting and joining ---------------------------------------------------------------------------------------------
 
 
@@ -172,14 +186,15 @@ def _stack(g, out, tensors, dim=0):
 
 @emits(indexing.getitem)
 def _getitem(g, out, input, index):
-    """Ints, slices, None and Ellipsis; or tensors of integers, one for each of the first dimensions."""
+    """Ints, slices, None and Ellipsis, then what tensors of integers take."""
     parts = list(index) if isinstance(index, tuple) else [index]
-    if any(hasattr(part, "array") or isinstance(part, (list, bool)) for part in parts):
-        return _take(g, input, parts)
+    parts = [wrap(np.asarray(part)) if isinstance(part, (list, np.ndarray)) else part for part in parts]
+    if any(isinstance(part, bool) or (hasattr(part, "array") and part.array.dtype.char in "?B") for part in parts):
+        raise NotImplementedError("what a mask selects has no fixed shape; multiply by the mask, or use where()")
     used = sum(part is not None and part is not Ellipsis for part in parts)
     at = next((k for k, part in enumerate(parts) if part is Ellipsis), len(parts))
     parts[at : at + 1] = [slice(None)] * (input.array.ndim - used)
-    x, axis = g.value(input), 0
+    x, axis, taken = g.value(input), 0, {}
     for part in parts:
         if isinstance(part, slice):
             if part != slice(None):
@@ -188,23 +203,24 @@ def _getitem(g, out, input, index):
         elif part is None:
             x = g("Unsqueeze", x, g.ints(axis))
             axis += 1
+        elif hasattr(part, "array") and part.array.ndim:
+            taken[axis] = g.value(part, _INT64)
+            axis += 1
         else:
             x = g("Gather", x, g.value(part, _INT64), axis=axis)
-    return x
+    return _take(g, x, taken) if taken else x
 
 
-def _take(g, input, parts):
-    tensors = [part for part in parts if hasattr(part, "array")]
-    if parts[: len(tensors)] != tensors or any(part not in (slice(None), Ellipsis) for part in parts[len(tensors) :]):
-        raise NotImplementedError("only tensors of integers for the first dimensions can be exported, as in x[i] or x[i, j]")
-    if any(part.array.dtype.kind not in "iu" for part in tensors):
-        raise NotImplementedError("what a mask selects has no fixed shape; multiply by the mask, or use where()")
-    if len(tensors) == 1:
-        return g("Gather", g.value(input), g.value(tensors[0]))
-    ndim = max(part.array.ndim for part in tensors)
-    shape = g.shape(max([part.shape for part in tensors], key=lambda shape: (len(shape), math.prod(shape))))
-    each = [g("Expand", g.value(part, _INT64), shape) for part in tensors]
-    return g("GatherND", g.value(input), g("Concat", *[g("Unsqueeze", one, g.ints(ndim)) for one in each], axis=ndim))
+def _take(g, x, indices):
+    """The elements of `x` at tensors of indices, by axis; several broadcast."""
+    axis, *others = indices
+    if not others:
+        return g("Gather", x, indices[axis], axis=axis)
+    if list(indices) != list(range(len(indices))):
+        raise NotImplementedError("several tensors can be exported as indices of the first dimensions, as in x[i, j]")
+    together = g("Shape", functools.reduce(functools.partial(g, "Add"), indices.values()))
+    each = [g("Unsqueeze", g("Expand", index, together), g.ints(-1)) for index in indices.values()]
+    return g("GatherND", x, g("Concat", *each, axis=-1))
 
 
 @emits(gathering.gather)

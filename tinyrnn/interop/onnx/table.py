@@ -1,4 +1,4 @@
-"""The table of operations that can be exported, which elementwise.py, reductions.py and shapes.py fill.
+"""The table of operations that can be exported, which composed.py, elementwise.py, reductions.py and shapes.py fill.
 
 An emitter is called as ``emit(graph, result, *arguments)`` with the arguments of the operation and its result, which tells
 dtypes and sizes; it returns the name of the value, or one for each result.

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import operator
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -20,7 +21,7 @@ from tinyrnn import conversion, nn
 from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.interop.onnx.graph import Dim, Graph
-from tinyrnn.interop.onnx.layers import emitter_of
+from tinyrnn.interop.onnx.layers import emit_layer, emitted_methods
 from tinyrnn.interop.onnx.table import OPERATIONS
 from tinyrnn.size import Size
 
@@ -36,6 +37,13 @@ class Call(NamedTuple):
     shapes: list[tuple[int, ...]]
 
 
+class Place(NamedTuple):
+    """A line of the user's code, and the instruction within it."""
+
+    line: str
+    instruction: int
+
+
 class Trace:
     """One run of a model.
 
@@ -45,10 +53,14 @@ class Trace:
         Gets the nodes.
     other : list of Call, optional
         Of the run before, on other sizes.
+    turned : Place, optional
+        Of a comparison of sizes that stay open, which once answers the contrary.
     """
 
-    def __init__(self, graph: Graph, other: list[Call] | None = None) -> None:
+    def __init__(self, graph: Graph, other: list[Call] | None = None, turned: Place | None = None) -> None:
         self.graph = graph
+        self.turned = turned
+        self.compared: dict[Place, None] = {}  # where the user's code compares sizes that stay open
         self.calls: list[Call] = []
         self.arrays: list[np.ndarray] = []  # of all traced tensors
         self.other = other
@@ -179,7 +191,7 @@ def _described(constant: Any) -> str:
 def _where() -> str:
     """The user's line that is running."""
     frame: Any = sys._getframe(1)
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and in_package(frame):
         frame = frame.f_back
     return f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
@@ -265,9 +277,43 @@ def _hand_over_methods() -> None:
 _hand_over_methods()
 
 
+_running: list[Trace] = []
+
+# ---- branches on sizes -----------------------------------------------------------------------------------------------
+
+
+def _watched(compare: Callable) -> Callable:
+    """A comparison of sizes, which its trace is told of if the user's code makes it."""
+
+    def answer(*sizes: Any) -> bool:
+        dims = [x for x in sizes if isinstance(x, Dim)]
+        result = compare(*[int(x) if isinstance(x, Dim) else x for x in sizes])
+        one_size = len({(int(dim), dim.other) for dim in dims}) < len(dims)  # as far as both runs tell
+        caller = sys._getframe(1)
+        if one_size or not _running or not any(dim.source for dim in dims) or in_package(caller):
+            return result
+        trace, place = _running[-1], Place(_where(), caller.f_lasti)
+        trace.compared[place] = None
+        if place != trace.turned:
+            return result
+        trace.turned = None  # once: there may be a loop until it answers so
+        return not result
+
+    return answer
+
+
+Dim.__bool__ = _watched(operator.truth)  # type: ignore[method-assign]
+for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
+    setattr(Dim, f"__{_name}__", _watched(getattr(operator, _name)))
+
+
+def in_package(frame: Any) -> bool:
+    """Whether it is our code that runs there."""
+    return frame.f_code.co_filename.startswith(_PACKAGE)
+
+
 # ---- while a model is traced -----------------------------------------------------------------------------------------
 
-_running: list[Trace] = []
 _NEUTRAL = (conversion.is_tensor, conversion.is_floating_point, conversion.numel)
 
 
@@ -281,35 +327,41 @@ def tracing(trace: Trace, model: nn.Module) -> Iterator[None]:
     namespaces += [vars(sys.modules[name]) for name in {type(module).__module__ for module in model.modules()}]
     public = {id(f): f for names in (tinyrnn, nn.functional, nn.utils.rnn) for f in map(vars(names).get, names.__all__)}
     changed = []
-    call_module = nn.Module.__call__
     for namespace in namespaces:
         for name, function in list(namespace.items()):
             ours = id(function) in public or (callable(function) and _hashable(function) and function in OPERATIONS)
             if ours and callable(function) and not isinstance(function, type) and function not in _NEUTRAL:
                 changed.append((namespace, name, function))
                 namespace[name] = _hand_over(name, function)
-
-    def call(module: Any, *args: Any, **kwargs: Any) -> Any:
-        emit = emitter_of(module)
-        if emit is None or not any(isinstance(x, Traced) for x in leaves((args, kwargs))):
-            return call_module(module, *args, **kwargs)
-        name = f"the layer {type(module).__name__}"
-        return trace.run(name, functools.partial(call_module, module), functools.partial(emit, module), args, kwargs)
-
-    own_methods = {name: vars(Tensor)[name] for name in _METHODS}
-    for name, method in _METHODS.items():  # of a parameter on the left: its operator is asked first
-        setattr(Tensor, name, method)
-    nn.Module.__call__ = call  # type: ignore[method-assign,assignment]
+    methods: list[tuple] = [(cls, name, _of_layers(trace, cls, name, table)) for cls, name, table in emitted_methods()]
+    methods += [(Tensor, *each) for each in _METHODS.items()]  # of a parameter on the left: its operator is asked first
+    own_methods = [(cls, name, vars(cls)[name]) for cls, name, _ in methods]
+    for each in methods:
+        setattr(*each)
     _running.append(trace)
     try:
         yield
     finally:
         _running.pop()
-        nn.Module.__call__ = call_module  # type: ignore[method-assign]
-        for name, method in own_methods.items():
-            setattr(Tensor, name, method)
+        for each in own_methods:
+            setattr(*each)
         for namespace, name, function in changed:
             namespace[name] = function
+
+
+def _of_layers(trace: Trace, cls: type, method: str, table: dict) -> Callable:
+    """A method of layers that are exported as a whole."""
+    function = vars(cls)[method]
+
+    @functools.wraps(function)
+    def call(layer: Any, *args: Any, **kwargs: Any) -> Any:
+        if not any(isinstance(x, Traced) for x in leaves((args, kwargs))):
+            return function(layer, *args, **kwargs)
+        name = ("" if method == "forward" else f"{method} of ") + f"the layer {type(layer).__name__}"
+        emit = functools.partial(emit_layer, layer, table)
+        return trace.run(name, functools.partial(function, layer), emit, args, kwargs)
+
+    return call
 
 
 def _hashable(x: Any) -> bool:
