@@ -137,7 +137,7 @@ def test_scaled_dot_product_attention_equals_pytorch(front, ones, sizes, masking
         return tuple([1 if k == one and not (grouped and k == len(front) - 1) else n for k, n in enumerate(front)])
 
     fronts = [own_front(one) for one in ones]
-    common = np.broadcast_shapes(*fronts)
+    common = np.broadcast_shapes(*fronts[:2])  # in PyTorch masks do not broadcast against value
     if grouped:  # the query has more heads than key and value
         fronts[0], common = [(*each[:-1], front[-1] * groups) for each in (fronts[0], common)]
     arrays = [draw(*own, n, d, seed=seed + k) for k, (own, n, d) in enumerate(zip(fronts, (T, S, S), (D, D, Dv)))]
@@ -317,14 +317,7 @@ NONE = tinyrnn.zeros(2, 3, dtype=tinyrnn.bool)
 @pytest.mark.parametrize(
     ("call", "error", "sentence"),
     [
-        (lambda: nn.MultiheadAttention(0, 2), ValueError, "embed_dim and num_heads must be greater than 0, got 0 and 2"),
-        (lambda: nn.MultiheadAttention(4, 0), ValueError, "embed_dim and num_heads must be greater than 0, got 4 and 0"),
         (lambda: nn.MultiheadAttention(5, 2), ValueError, "embed_dim=5 must be divisible by num_heads=2"),
-        (
-            lambda: nn.MultiheadAttention(4, 2, dropout=1.5),
-            ValueError,
-            "dropout probability has to be between 0 and 1, but",
-        ),
         (lambda: LAYER(np.ones((3, 2, 4)), X, X), TypeError, "query is a ndarray, expected a tensor"),
         (lambda: LAYER(X, None, X), TypeError, "key is a NoneType, expected a tensor"),
         (lambda: LAYER(ones(4), X, X), ValueError, r"got query of shape \(4,\), expected \(time, batch, feature\), or"),
