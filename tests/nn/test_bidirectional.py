@@ -90,15 +90,44 @@ def test_the_copy_has_parameters_of_its_own():
         assert a.shape == b.shape and not (a == b).any()
 
 
+class Leaky(nn.CustomCell):
+    state_names = ("y",)
+
+    def __init__(self, input_size, hidden_size):
+        super().__init__(input_size, hidden_size)
+        self.read = nn.Linear(input_size, hidden_size, dtype=F64)
+
+    def forward(self, x, y):
+        return 0.5 * y + self.read(x).tanh()
+
+
+def test_forward_hooks_see_and_replace_arguments_and_results():
+    both = nn.Bidirectional(nn.GRU(3, 5, dtype=F64))
+    x, lengths = draw(4, 2, 3), [4, 1]
+    output, state = both(x, lengths=lengths)
+    seen = []
+    handles = [
+        both.register_forward_pre_hook(lambda module, args: seen.append((module, args))),
+        both.register_forward_pre_hook(
+            lambda module, args, kwargs: ((-args[0],), {**kwargs, "lengths": None}), with_kwargs=True
+        ),
+        both.register_forward_hook(lambda module, args, result: (result[0] * 2, result[1])),
+        both.backward_layer.register_forward_hook(lambda module, args, result: seen.append((module, args))),
+    ]
+    hooked, hooked_state = both(x, lengths=lengths)
+    assert [module for module, _ in seen] == [both, both.backward_layer]
+    assert seen[0][1] == (x,)
+    assert_close(seen[1][1][0], -x.flip(0))
+    for handle in handles:
+        handle.remove()
+    plain, plain_state = both(-x)
+    assert_close(hooked, plain * 2)
+    assert_close(hooked_state, plain_state)
+    assert_close(both(x, lengths=lengths)[0], output)
+    assert len(seen) == 2 and not (hooked_state == state).all()
+
+
 def test_of_a_custom_layer_poisoned_and_differentiated_twice():
-    class Leaky(nn.CustomCell):
-        def __init__(self, input_size, hidden_size):
-            super().__init__(input_size, hidden_size)
-            self.read = nn.Linear(input_size, hidden_size, dtype=F64)
-
-        def forward(self, x, h):
-            return 0.5 * h + self.read(x).tanh()
-
     both = nn.Bidirectional(nn.CustomRNN(Leaky, 2, 3))
     x = draw(3, 2, 2)
     x[1:, 0] = float("nan")
@@ -118,6 +147,8 @@ def test_of_a_custom_layer_poisoned_and_differentiated_twice():
         (lambda: nn.Bidirectional(nn.GRU(2, 3, bidirectional=True)), ValueError, "reads in both directions already"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3), merge_mode="max"), ValueError, "merge_mode='max', expected 'concat'"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3), nn.GRU(2, 4)), ValueError, r"state_sizes=\(4,\), expected \(3,\)"),
+        (lambda: nn.Bidirectional(nn.GRU(2, 3), nn.GRU(4, 3)), ValueError, "backward_layer has input_size=4, expected 2 like"),
+        (lambda: nn.Bidirectional(nn.GRU(2, 3), nn.CustomRNN(Leaky, 2, 3)), ValueError, r"has state_names=\('y',\), expected"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3))(tinyrnn.ones(4, 1, 2), tinyrnn.ones(1, 1, 3)), RuntimeError, "layers=2"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3))(tinyrnn.ones(4, 1, 2), lengths=[5]), ValueError, r"lengths\[0\] is 5"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3))(tinyrnn.ones(4, 1, 3)), RuntimeError, "forward_layer: input has 3 features"),

@@ -52,7 +52,7 @@ class Bidirectional(Module):
         if backward_layer is None:
             backward_layer = copy.deepcopy(layer)
             backward_layer.reset_parameters()
-        for name in ("batch_first", "num_layers", "_state_sizes"):
+        for name in ("input_size", "batch_first", "num_layers", "_state_names", "_state_sizes"):
             if getattr(backward_layer, name) != getattr(layer, name):
                 raise ValueError(
                     f"backward_layer has {name.strip('_')}={getattr(backward_layer, name)}, expected "

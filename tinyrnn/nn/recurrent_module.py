@@ -143,6 +143,6 @@ def check_flag(name: str, value: Any) -> None:
 
 def check_probability(name: str, value: Any, meaning: str) -> float:
     """`value` as a float; ValueError unless it is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
         raise ValueError(f"{name} should be a number in range [0, 1], {meaning}, got {value!r}")
     return float(value)
