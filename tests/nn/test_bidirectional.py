@@ -38,7 +38,8 @@ def test_of_one_layer_is_the_bidirectional_layer(kind, batch_first, lengths):
     states = draw(2, 3, 5, seed=1), draw(2, 3, 5, seed=2)
     hx = states if kind is nn.LSTM else states[0]
     for given in (hx, None):
-        ours, theirs = both(x, given, lengths, return_all_states=True), layer(x, given, lengths, return_all_states=True)
+        wanted = {"return_all_states": True, "gates": kind is not nn.RNN}
+        ours, theirs = both(x, given, lengths, **wanted), layer(x, given, lengths, **wanted)
         assert_close(ours[0], theirs[0])
         for a, b in zip(ours[1] if kind is nn.LSTM else [ours[1]], theirs[1] if kind is nn.LSTM else [theirs[1]]):
             assert_close(a, b)
@@ -53,7 +54,12 @@ def test_packed_and_unbatched():
     x = draw(3, 4, 3)
     for lengths, enforce_sorted in (([4, 4, 1], True), ([1, 4, 2], False)):
         packed = nn.utils.rnn.pack_padded_sequence(x, lengths, True, enforce_sorted)
-        (ours, h), (theirs, h_twin) = both(packed), layer(packed)
+        (ours, h, inside), (theirs, h_twin, inside_twin) = [
+            each(packed, return_all_states=True, gates=True) for each in (both, layer)
+        ]
+        assert list(inside[0]) == list(inside_twin[0]) == ["h", "r", "z", "n"]
+        for name, each in inside_twin[0].items():
+            assert_close(inside[0][name].data, each.data)
         assert_close(ours.data, theirs.data)
         assert (ours.sorted_indices is None) == (theirs.sorted_indices is None)
         assert_close(h, h_twin)
@@ -64,10 +70,12 @@ def test_packed_and_unbatched():
 def test_stacks_meet_only_at_the_end():
     both = nn.Bidirectional(nn.LSTM(3, 5, 2, dtype=F64))
     x, hx = draw(4, 2, 3), (draw(4, 2, 5, seed=1), draw(4, 2, 5, seed=2))
-    output, (h, c) = both(x, hx)
-    ahead, (h_ahead, _) = both.forward_layer(x, tuple(each[0::2] for each in hx))
+    output, (h, c), inside = both(x, hx, return_all_states=True)
+    ahead, (h_ahead, _), inside_ahead = both.forward_layer(x, tuple(each[0::2] for each in hx), return_all_states=True)
     back, (_, c_back) = both.backward_layer(x.flip(0), tuple(each[1::2] for each in hx))
     assert_close(output, tinyrnn.cat([ahead, back.flip(0)], -1))
+    for seen, seen_ahead in zip(inside, inside_ahead, strict=True):
+        assert_close(seen["c"][..., :5], seen_ahead["c"])
     assert_close(h[0::2], h_ahead)
     assert_close(c[1::2], c_back)
 

@@ -121,7 +121,7 @@ def test_equals_pytorch(options, sizes, lengths, tie, masks, call, batched, seed
     ones=st.tuples(*[st.sampled_from([None, 0, 1, "fewer"])] * 3),
     sizes=st.tuples(*[st.integers(1, 5)] * 4),
     masking=st.sampled_from([None, "causal", "bool", "float", "inf", "float32"]),
-    mask_rank=st.integers(1, 5),
+    mask_rank=st.integers(2, 5),
     scale=st.sampled_from([None, 0.3]),
     groups=st.sampled_from([None, 1, 2]),
     seed=st.integers(0, 999),
@@ -159,6 +159,18 @@ def test_scaled_dot_product_attention_equals_pytorch(front, ones, sizes, masking
             np.testing.assert_allclose(a.numpy(), b.numpy(), rtol=1e-4, atol=1e-5)
         else:
             assert_close(a, b)
+
+
+@pytest.mark.parametrize("kind", ["bool", "float"])
+def test_a_mask_broadcasts_against_all_that_scores_come_from(kind):
+    query, key, value = leaf(draw(1, 2, 4, 3)), leaf(draw(2, 5, 3, seed=1)), leaf(draw(3, 1, 5, 2, seed=2))
+    mask = draw_mask(np.random.default_rng(0), "bool" if kind == "bool" else "inf", (3, 1, 1, 5))
+    full = [np.broadcast_to(x.detach().numpy(), (3, 2, *x.shape[-2:])) for x in (query, key, value)]
+    mask = ~mask if kind == "bool" else mask
+    for small in (mask, mask[0, 0, 0]):
+        output = F.scaled_dot_product_attention(query, key, value, tinyrnn.tensor(small))
+        whole = tinyrnn.tensor(np.broadcast_to(small, (3, 2, 4, 5)))
+        assert_close(output, F.scaled_dot_product_attention(*map(tinyrnn.tensor, full), whole))
 
 
 PAD = np.array([[False, False, True, True], [False] * 4, [True] * 4])
@@ -217,6 +229,45 @@ def test_poison_that_no_query_of_scaled_dot_product_attention_keeps(kind):
     causal = leaf(poisoned(draw(1, 4, 4), np.nan, np.array([[False, False, True, True]])))
     F.scaled_dot_product_attention(leaf(draw(1, 2, 4)), causal, causal, is_causal=True).sum().backward()
     assert np.isfinite(causal.grad.numpy()).all()
+
+
+@pytest.mark.parametrize("padding_kind", ["bool", "float"])
+@pytest.mark.parametrize("mask_kind", ["bool", "float"])
+@pytest.mark.parametrize("per_head", [False, True])
+def test_both_masks_together_drop_what_either_drops(padding_kind, mask_kind, per_head):
+    layer = seeded(nn.MultiheadAttention(4, 2, batch_first=True, dtype=F64))
+    random = np.random.default_rng(0)
+    padding, future = np.arange(5) >= np.array([3, 5, 2])[:, None], np.triu(np.ones((4, 5), bool), 2)
+    future = future | (random.random((6, 4, 5)) < 0.2) if per_head else future
+    bias = {"key_padding_mask": random.standard_normal((3, 5)), "attn_mask": random.standard_normal(future.shape)}
+
+    def given(kind, name, drop):
+        return tinyrnn.tensor(drop if kind == "bool" else np.where(drop, -np.inf, bias[name]))
+
+    masks = {
+        "key_padding_mask": given(padding_kind, "key_padding_mask", padding),
+        "attn_mask": given(mask_kind, "attn_mask", future),
+    }
+    query, source = tinyrnn.tensor(draw(3, 4, 4)), tinyrnn.tensor(draw(3, 5, 4, seed=1))
+    output, weights = layer(query, source, source, **masks, average_attn_weights=False)
+    drop = padding[:, None, None] | future.reshape((3, 2, 4, 5) if per_head else (1, 1, 4, 5))
+    scores = np.zeros((3, 2, 4, 5))
+    for name, kind, shape in (
+        ("key_padding_mask", padding_kind, (3, 1, 1, 5)),
+        ("attn_mask", mask_kind, (3, 2, 4, 5) if per_head else (4, 5)),
+    ):
+        scores = scores + (bias[name].reshape(shape) if kind == "float" else 0)
+    q, k = [
+        (x.numpy() @ w.numpy().T + b.numpy()).reshape(3, -1, 2, 2).swapaxes(1, 2)
+        for x, w, b in zip((query, source), layer.in_proj_weight.detach().chunk(3), layer.in_proj_bias.detach().chunk(3))
+    ]
+    e = np.where(drop, 0, np.exp(q @ k.swapaxes(2, 3) / 2**0.5 + scores))
+    np.testing.assert_allclose(
+        weights.detach().numpy(), e / np.maximum(e.sum(-1, keepdims=True), 1e-99), rtol=1e-10, atol=1e-12
+    )
+    for name in masks:
+        other = layer(query, source, source, **{**masks, name: None}, average_attn_weights=False)
+        assert not np.allclose(other[0].detach(), output.detach()) and not np.allclose(other[1].detach(), weights.detach())
 
 
 @pytest.mark.parametrize(("kdim", "tied"), [(None, False), (None, True), (3, False)])
