@@ -37,6 +37,16 @@ class Accumulator(nn.CustomCell):
         return h + x
 
 
+class InPlace(nn.CustomCell):
+    def forward(self, x, h):
+        h += x
+        return h
+
+
+class Stateless(nn.CustomCell):
+    state_names = ()
+
+
 def twins(*sizes, **options):
     """nn.LSTM and the hand-written one with the same weights."""
     ours = nn.CustomRNN(HandWrittenLSTM, *sizes, **options)
@@ -190,6 +200,12 @@ def test_states_may_have_sizes_of_their_own_and_cells_their_options():
         ),
         (lambda: nn.CustomRNN(HandWrittenLSTM, 3, 4)(draw(2, 1, 3).float()), ValueError, "input is tinyrnn.float32"),
         (lambda: nn.CustomRNN(HandWrittenLSTM, 3, 4)(draw(2, 1, 3), gates=True), ValueError, "this cell has no gates"),
+        (
+            lambda: nn.CustomRNN(InPlace, 3, 3)(tinyrnn.ones(2, 1, 3)),
+            RuntimeError,
+            "cell_l0: forward wrote into x or a state",
+        ),
+        (lambda: nn.CustomRNN(Stateless, 3, 3), ValueError, r"cell has states \(\) of sizes \(\), expected at least one"),
         (lambda: nn.CustomRNN(HandWrittenLSTM, 3, 4, dropout=2), ValueError, "dropout should be a number"),
     ],
 )

@@ -95,6 +95,10 @@ class CustomRNN(RecurrentLayer):
             made = cell(features, hidden_size, **cell_options)
             if not isinstance(made, CustomCell):
                 self.fail(f"cell made a {type(made).__name__}, expected a CustomCell; derive it from nn.CustomCell", TypeError)
+            if not 0 < len(made.state_names) == len(made.state_sizes):
+                self.fail(
+                    f"cell has states {made.state_names} of sizes {made.state_sizes}, expected at least one, each with a size"
+                )
             self.add_module(f"cell{suffix}", made)
 
     @property
@@ -133,7 +137,10 @@ class CustomRNN(RecurrentLayer):
         """The cell with a check of what it returns."""
 
         def step(x: Any, states: tuple) -> tuple:
+            versions = [each._version for each in (x, *states)]
             new = cell(x, *states)
+            if versions != [each._version for each in (x, *states)]:  # they are outputs of steps before, or the caller's
+                cell.fail("forward wrote into x or a state, expected new tensors: h = h + x in place of h += x", RuntimeError)
             new = tuple(new) if isinstance(new, (tuple, list)) else (new,)
             shapes = [tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in new]
             expected = [(len(x), size) for size in cell.state_sizes]
