@@ -259,6 +259,11 @@ def test_sizes_are_positive_integers(layer, sizes):
                 layer(**{**sizes, name: wrong})
 
 
+def test_a_source_is_prepared():
+    with pytest.raises(TypeError, match=r"DotAttention: the source is a Tensor, expected what prepare\(keys\) returns"):
+        DotAttention().attend(QUERY, ones(2, 5, 4))
+
+
 def test_dot_takes_equal_sizes():
     with pytest.raises(ValueError, match=r"query has 4 features and the keys have 3.*GeneralAttention takes different"):
         DotAttention()(QUERY, KEYS)

@@ -152,8 +152,16 @@ def test_of_a_custom_layer_poisoned_and_differentiated_twice():
     ("call", "kind", "sentence"),
     [
         (lambda: nn.Bidirectional(nn.Linear(2, 3)), TypeError, "layer is a Linear, expected a recurrent layer"),
+        (lambda: nn.Bidirectional(None), TypeError, "layer is a NoneType, expected a recurrent layer"),
+        (lambda: nn.Bidirectional(nn.GRU(2, 3), "GRU"), TypeError, "backward_layer is a str, expected a recurrent layer"),
+        (
+            lambda: nn.Bidirectional(nn.GRU(2, 3))(tinyrnn.ones(4, 1, 2), tinyrnn.tensor(1.0)),
+            RuntimeError,
+            r"has shape \(\), e",
+        ),
         (lambda: nn.Bidirectional(nn.GRU(2, 3, bidirectional=True)), ValueError, "reads in both directions already"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3), merge_mode="max"), ValueError, "merge_mode='max', expected 'concat'"),
+        (lambda: nn.Bidirectional(nn.GRU(2, 3), merge_mode=["sum"]), ValueError, r"merge_mode=\['sum'\], expected 'concat'"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3), nn.GRU(2, 4)), ValueError, r"state_sizes=\(4,\), expected \(3,\)"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3), nn.GRU(4, 3)), ValueError, "backward_layer has input_size=4, expected 2 like"),
         (lambda: nn.Bidirectional(nn.GRU(2, 3), nn.CustomRNN(Leaky, 2, 3)), ValueError, r"has state_names=\('y',\), expected"),

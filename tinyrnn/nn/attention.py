@@ -87,6 +87,8 @@ class Attention(Module):
 
     def _queries(self, query: Any, source: PreparedKeys) -> Any:
         """`query` as (B, Tq, Dq), after it was checked."""
+        if not isinstance(source, PreparedKeys):
+            self.fail(f"the source is a {type(source).__name__}, expected what prepare(keys) returns", TypeError)
         self._check("query", query, (2, 3), "(batch, feature) or (batch, time, feature)", source.keys)
         shape = query.array.shape
         if self.query_size is not None and shape[-1] != self.query_size:
@@ -162,7 +164,7 @@ class ScaledDotAttention(DotAttention):
     """score(q, k) = q . k / sqrt(D). Vaswani et al. 2017, "Attention is all you need", eq. 1."""
 
     def score(self, query: Any, keys: Any) -> Any:
-        return super().score(query, keys) * (1 / math.sqrt(query.array.shape[2]))
+        return super().score(query, keys) * (1 / math.sqrt(max(query.array.shape[2], 1)))
 
 
 class GeneralAttention(Attention):
