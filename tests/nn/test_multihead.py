@@ -289,6 +289,16 @@ def test_derivatives(kdim, tied):
     assert gradgradcheck(call, inputs)
 
 
+def test_derivatives_of_heads_in_groups():
+    inputs = [leaf(draw(*shape, seed=n)) for n, shape in enumerate([(1, 4, 2, 3), (2, 2, 3, 3), (2, 1, 3, 2), (4, 2, 3)])]
+
+    def call(*arguments):
+        return F.scaled_dot_product_attention(*arguments, enable_gqa=True)
+
+    assert gradcheck(call, inputs)
+    assert gradgradcheck(call, inputs)
+
+
 @pytest.mark.parametrize("masking", [None, "causal", "bool", "float"])
 def test_derivatives_of_scaled_dot_product_attention(masking):
     inputs = [leaf(draw(2, 3, 4)), leaf(draw(2, 3, 4, seed=1)), leaf(draw(2, 3, 2, seed=2))]
