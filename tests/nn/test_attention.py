@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from tinyrnn import dtypes
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.creation import tensor
+from tinyrnn.nn.aligned_attention import CoverageAttention, LocationAwareAttention
 from tinyrnn.nn.attention import AdditiveAttention, DotAttention, GeneralAttention, ScaledDotAttention
+from tinyrnn.nn.multihead import MultiheadAttention
 
 F64 = dtypes.float64
 KINDS = ["dot", "scaled dot", "general", "additive"]
@@ -199,7 +201,9 @@ QUERY, KEYS = ones(2, 3, 4), ones(2, 5, 3)
         ((ones(4), KEYS), {}, r"got query of shape \(4,\), expected \(batch, feature\)"),
         ((QUERY, ones(2, 3)), {}, r"got keys of shape \(2, 3\), expected \(batch, source, feature\)"),
         ((ones(1, 3, 4), KEYS), {}, "query has a batch of 1, expected 2 like the keys"),
-        ((QUERY, ones(2, 0, 3)), {}, r"keys of shape \(2, 0, 3\) are empty"),
+        ((QUERY.double(), KEYS), {}, "query is tinyrnn.float64, expected tinyrnn.float32 like the keys; convert one"),
+        ((QUERY, KEYS.double()), {}, "keys is tinyrnn.float64, expected tinyrnn.float32 like the weights; convert one"),
+        ((QUERY, KEYS, KEYS.long()), {}, "values is tinyrnn.int64, expected tinyrnn.float32 like the keys; convert one"),
         ((QUERY, KEYS, ones(2, 4, 3)), {}, r"values have shape \(2, 4, 3\), expected \(2, 5\) in front"),
         ((QUERY, np.ones((2, 5, 3))), {}, "keys is a ndarray, expected a tensor"),
         ((QUERY, KEYS), {"mask": np.ones((2, 5))}, r"mask is float64, expected a bool tensor \(True = keep\)"),
@@ -218,6 +222,46 @@ QUERY, KEYS = ones(2, 3, 4), ones(2, 5, 3)
 def test_wrong_calls_name_the_layer_and_the_fix(args, options, message):
     with pytest.raises((ValueError, TypeError), match="^GeneralAttention: " + message):
         GeneralAttention(4, 3)(*args, **options)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "coverage", "location"])
+@pytest.mark.parametrize(("B", "Tq", "S"), [(0, 2, 3), (2, 0, 3), (2, 2, 0), (0, 0, 0)])
+@pytest.mark.parametrize("masked", [False, True])
+def test_empty_sizes_give_empty_results_and_no_position_zeros(kind, B, Tq, S, masked):
+    aligned = {"coverage": CoverageAttention, "location": LocationAwareAttention}
+    layer = aligned[kind](Dq, Dq, 6, dtype=F64) if kind in aligned else make(kind, key_size=Dq)
+    query, keys, values = leaf(draw(B, Tq, Dq)), leaf(draw(B, S, Dq)), leaf(draw(B, S, 5))
+    masks = {"mask": np.ones((B, Tq, S), bool), "lengths": [S] * B} if masked else {}
+    context, weights, *alignment = layer(query, keys, values, **masks)
+    assert context.shape == (B, Tq, 5) and weights.shape == (B, Tq, S) and not context.detach().numpy().any()
+    assert all(each.shape == (B, S) and not each.detach().numpy().any() for each in alignment)
+    (context.sum() + weights.sum()).backward()
+    assert all(not each.grad.numpy().any() for each in (query, keys, values))
+
+
+@pytest.mark.parametrize(
+    ("layer", "sizes"),
+    [
+        (GeneralAttention, {"query_size": 4, "key_size": 4}),
+        (AdditiveAttention, {"query_size": 4, "key_size": 4, "hidden_size": 4}),
+        (CoverageAttention, {"query_size": 4, "key_size": 4, "hidden_size": 4}),
+        (LocationAwareAttention, {"query_size": 4, "key_size": 4, "hidden_size": 4, "filters": 4, "width": 5}),
+        (MultiheadAttention, {"embed_dim": 4, "num_heads": 2, "kdim": 4, "vdim": 4}),
+    ],
+)
+def test_sizes_are_positive_integers(layer, sizes):
+    for name in sizes:
+        for wrong in (0, -4):
+            with pytest.raises(ValueError, match=f"^{name} must be greater than zero$"):
+                layer(**{**sizes, name: wrong})
+        for wrong in (4.0, True, "4"):
+            with pytest.raises(TypeError, match=f"^{name} should be of type int, got: {type(wrong).__name__}$"):
+                layer(**{**sizes, name: wrong})
+
+
+def test_a_source_is_prepared():
+    with pytest.raises(TypeError, match=r"DotAttention: the source is a Tensor, expected what prepare\(keys\) returns"):
+        DotAttention().attend(QUERY, ones(2, 5, 4))
 
 
 def test_dot_takes_equal_sizes():

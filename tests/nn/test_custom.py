@@ -37,6 +37,16 @@ class Accumulator(nn.CustomCell):
         return h + x
 
 
+class InPlace(nn.CustomCell):
+    def forward(self, x, h):
+        h += x
+        return h
+
+
+class Stateless(nn.CustomCell):
+    state_names = ()
+
+
 def twins(*sizes, **options):
     """nn.LSTM and the hand-written one with the same weights."""
     ours = nn.CustomRNN(HandWrittenLSTM, *sizes, **options)
@@ -80,14 +90,43 @@ def test_a_hand_written_lstm_is_the_lstm(options, lengths, with_states):
     hx = (draw(rows, 3, 6, seed=1), draw(rows, 3, 6, seed=2)) if with_states else None
     results = [layer(x.clone(), hx, lengths, return_all_states=True) for layer in (ours, lstm)]
     assert_same(*results)
-    if lengths == [0, 0, 0]:
-        return
     for output, state, _ in results:
         ((output**2).sum() + (state[0] * 3).sum() + state[1].sum()).backward()
     cells = list(ours.parameters())
     for number, of_lstm in enumerate(lstm.all_weights):
         cell = cells[4 * number : 4 * number + 4]  # weight and bias of ih, then of hh
         assert_same([cell[k].grad for k in (0, 2, 1, 3)], [parameter.grad for parameter in of_lstm])
+
+
+@pytest.mark.parametrize("options", FORMS)
+def test_where_all_sequences_are_empty_initial_states_pass_through(options):
+    ours, _ = twins(5, 6, **options)
+    rows = ours.num_layers * (1 + ours.bidirectional)
+    hx = tuple([draw(rows, 3, 6, seed=n).requires_grad_() for n in (1, 2)])
+    output, state, inside = ours(draw(3, 3, 5).requires_grad_(), hx, [0] * 3, return_all_states=True)
+    assert output.requires_grad and all(each.requires_grad for layer in inside for each in layer.values())
+    assert_same(state, hx)
+    (output.sum() + state[0].sum() + 2 * state[1].sum()).backward()
+    assert (hx[0].grad == 1).all() and (hx[1].grad == 2).all()
+    assert all((parameter.grad == 0).all() for parameter in ours.parameters())
+
+
+def test_a_cell_may_return_a_list():
+    class Listed(HandWrittenLSTM):
+        def forward(self, x, h, c):
+            return list(super().forward(x, h, c))
+
+    ours, _ = twins(5, 6)
+    listed = nn.CustomRNN(Listed, 5, 6)
+    listed.load_state_dict(ours.state_dict())
+    assert_same(listed(draw(4, 3, 5)), ours(draw(4, 3, 5)))
+
+
+@pytest.mark.parametrize("make", [lambda: nn.CustomRNN(Accumulator, 3, 3, dropout=0.5), lambda: nn.GRU(3, 3, dropout=0.5)])
+def test_the_warning_of_dropout_without_effect_points_at_the_line_that_asked_for_it(make):
+    with pytest.warns(UserWarning, match="dropout option adds dropout after all but last") as caught:
+        make()
+    assert caught[0].filename == __file__ and caught[0].lineno == make.__code__.co_firstlineno
 
 
 def test_packed_unbatched_and_stepped_calls():
@@ -161,6 +200,12 @@ def test_states_may_have_sizes_of_their_own_and_cells_their_options():
         ),
         (lambda: nn.CustomRNN(HandWrittenLSTM, 3, 4)(draw(2, 1, 3).float()), ValueError, "input is tinyrnn.float32"),
         (lambda: nn.CustomRNN(HandWrittenLSTM, 3, 4)(draw(2, 1, 3), gates=True), ValueError, "this cell has no gates"),
+        (
+            lambda: nn.CustomRNN(InPlace, 3, 3)(tinyrnn.ones(2, 1, 3)),
+            RuntimeError,
+            "cell_l0: forward wrote into x or a state",
+        ),
+        (lambda: nn.CustomRNN(Stateless, 3, 3), ValueError, r"cell has states \(\) of sizes \(\), expected at least one"),
         (lambda: nn.CustomRNN(HandWrittenLSTM, 3, 4, dropout=2), ValueError, "dropout should be a number"),
     ],
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
+
 import numpy as np
 import pytest
 
@@ -146,6 +148,25 @@ def test_options_are_their_equations(kind, options):
         assert_close(inside[name], np.stack([step[-1][name] for step in wanted]))
 
 
+@pytest.mark.parametrize("number", [np.float32(0.5), np.float64(0.5), Fraction(1, 2), np.int64(1), 1])
+def test_a_probability_is_any_real_number(number):
+    layer = nn.LSTM(I, H, 2, dropout=number, input_dropout=number, recurrent_dropout=number, zoneout=(number, 0))
+    kept = (
+        layer.dropout,
+        layer.input_dropout,
+        layer.recurrent_dropout,
+        *layer.zoneout,
+        nn.MultiheadAttention(4, 2, number).dropout,
+    )
+    assert kept == (number, number, number, number, 0, number) and all(type(each) is float for each in kept)
+
+
+@pytest.mark.parametrize("number", [np.float32(1.5), np.float64("nan"), np.bool_(True), 0.5j, np.ones(1), -1])
+def test_what_is_no_probability(number):
+    with pytest.raises(ValueError, match=r"dropout should be a number in range \[0, 1\]"):
+        nn.GRU(I, H, 2, dropout=number)
+
+
 @pytest.mark.parametrize(("kind", "options"), CASES, ids=IDS)
 def test_ragged_packed_bidirectional_and_stepped_calls_agree(kind, options):
     layer = made(kind, I, H, 2, bidirectional=True, batch_first=True, **options).eval()
@@ -154,14 +175,15 @@ def test_ragged_packed_bidirectional_and_stepped_calls_agree(kind, options):
     poisoned = x.clone()
     for row, length in enumerate(LENGTHS):
         poisoned[row, length:] = float("nan")
-    output, state, inside = layer(poisoned, hx, LENGTHS, return_all_states=True)
+    wanted = {"return_all_states": True, "gates": kind is not nn.RNN}
+    output, state, inside = layer(poisoned, hx, LENGTHS, **wanted)
     assert not output.isnan().any()
     for row, length in enumerate(LENGTHS):
         alone = [each[:, row] for each in states]
         if length == 0:
             assert all((got[:, row] == each).all() for got, each in zip(states_of(state), alone))
             continue
-        own, final, own_inside = layer(x[row, :length], tuple(alone) if kind is nn.LSTM else alone[0], return_all_states=True)
+        own, final, own_inside = layer(x[row, :length], tuple(alone) if kind is nn.LSTM else alone[0], **wanted)
         assert_close(output[row, :length], own)
         assert not output[row, length:].any()
         for got, right in zip(states_of(state), states_of(final)):
@@ -169,13 +191,17 @@ def test_ragged_packed_bidirectional_and_stepped_calls_agree(kind, options):
         for seen, right in zip(inside, own_inside, strict=True):
             for name in right:
                 assert_close(seen[name][row, :length], right[name])
+                assert not seen[name][row, length:].any()
     packed = nn.utils.rnn.pack_padded_sequence(x[:2], LENGTHS[:2], True, enforce_sorted=False)
     two = tuple([each[:, :2] for each in states])
-    packed_output, packed_state, packed_inside = layer(packed, two if kind is nn.LSTM else two[0], return_all_states=True)
+    packed_output, packed_state, packed_inside = layer(packed, two if kind is nn.LSTM else two[0], **wanted)
     assert_close(nn.utils.rnn.pad_packed_sequence(packed_output, True)[0], output[:2])
     for got, right in zip(states_of(packed_state), states_of(state)):
         assert_close(got, right[:, :2])
-    assert_close(nn.utils.rnn.pad_packed_sequence(packed_inside[1]["h"], True)[0], inside[1]["h"][:2])
+    for seen, right in zip(packed_inside, inside, strict=True):
+        assert list(seen) == list(right) == [*layer._state_names, *layer._gate_names]
+        for name in right:
+            assert_close(nn.utils.rnn.pad_packed_sequence(seen[name], True)[0], right[name][:2])
 
 
 @pytest.mark.parametrize(("kind", "options"), [*CASES, (nn.LSTM, {"residual": True}), (nn.RNN, {"residual": True})])

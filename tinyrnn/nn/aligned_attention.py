@@ -8,11 +8,12 @@ import numpy as np
 
 from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
+from tinyrnn.engine.base import wrap
 from tinyrnn.nn.attention import AdditiveAttention, PreparedKeys
 from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.nn.recurrent_module import check_count
+from tinyrnn.nn.recurrent_module import check_counts
 from tinyrnn.ops.activations import tanh
 from tinyrnn.ops.attention import attend, length_mask
 from tinyrnn.ops.padding import pad
@@ -45,14 +46,17 @@ class AlignedAttention(AdditiveAttention):
 
     def attend(self, query: Any, source: PreparedKeys, alignment: Any = None) -> tuple[Any, Any, Any]:  # type: ignore[override]
         """Context and weights of `query` over a prepared source, and the alignment for the next query."""
-        queries = self.query_projection(self._queries(query, source))
+        queries = self._queries(query, source)
         B, S = source.keys.array.shape[:2]
         if alignment is None:
-            alignment = np.zeros_like(source.keys.array, shape=(B, S))
+            alignment = wrap(np.zeros_like(source.keys.array, shape=(B, S)))
         else:
-            self._check("alignment", alignment, (2,), "(batch, source)")
+            self._check("alignment", alignment, (2,), "(batch, source)", source.keys)
             if alignment.array.shape != (B, S):
                 self.fail(f"alignment has shape {tuple(alignment.array.shape)}, expected (batch, source) = {(B, S)}")
+        if 0 in (queries.array.shape[1], S):  # nothing to look with, or at
+            return (*super().attend(query, source), alignment)
+        queries = self.query_projection(queries)
         steps = []
         for t in range(queries.array.shape[1]):
             terms = narrow(queries, 1, t, 1) + source.keys + self.alignment_term(alignment)
@@ -101,8 +105,7 @@ class LocationAwareAttention(AlignedAttention):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        check_count("filters", filters)
-        check_count("width", width)
+        check_counts(filters=filters, width=width)
         if width % 2 == 0:
             raise ValueError(f"width must be odd, for a filter has a middle, got {width}")
         super().__init__(query_size, key_size, hidden_size, device, dtype)

@@ -14,6 +14,7 @@ from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.linear import Linear
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
+from tinyrnn.nn.recurrent_module import check_counts
 from tinyrnn.ops.attention import additive_scores, attend, blank, dot_scores, length_mask
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.shaping import squeeze, unsqueeze
@@ -66,10 +67,8 @@ class Attention(Module):
         self._check("keys", keys, (3,), "(batch, source, feature)")
         if self.key_size is not None and keys.array.shape[2] != self.key_size:
             self.fail(f"keys have {keys.array.shape[2]} features, expected key_size={self.key_size}")
-        if 0 in keys.array.shape[:2]:
-            self.fail(f"keys of shape {tuple(keys.array.shape)} are empty, expected at least one position to attend to")
         if values is not None:
-            self._check("values", values, (3,), "(batch, source, feature)")
+            self._check("values", values, (3,), "(batch, source, feature)", keys)
             if values.array.shape[:2] != keys.array.shape[:2]:
                 self.fail(
                     f"values have shape {tuple(values.array.shape)}, expected {tuple(keys.array.shape[:2])} in front "
@@ -88,7 +87,9 @@ class Attention(Module):
 
     def _queries(self, query: Any, source: PreparedKeys) -> Any:
         """`query` as (B, Tq, Dq), after it was checked."""
-        self._check("query", query, (2, 3), "(batch, feature) or (batch, time, feature)")
+        if not isinstance(source, PreparedKeys):
+            self.fail(f"the source is a {type(source).__name__}, expected what prepare(keys) returns", TypeError)
+        self._check("query", query, (2, 3), "(batch, feature) or (batch, time, feature)", source.keys)
         shape = query.array.shape
         if self.query_size is not None and shape[-1] != self.query_size:
             self.fail(f"query has {shape[-1]} features, expected query_size={self.query_size}")
@@ -108,12 +109,20 @@ class Attention(Module):
         """(B, Tq, Dq) and projected keys (B, S, D) -> (B, Tq, S); every attention layer defines it."""
         raise NotImplementedError(f"{type(self).__name__} does not define score(query, keys)")
 
-    def _check(self, name: str, value: Any, ranks: tuple, layout: str) -> None:
+    def _check(self, name: str, value: Any, ranks: tuple, layout: str, keys: Any = None) -> None:
+        """An error unless `value` is a tensor of one of the ranks, of the dtype of `keys` or, if None, of the weights."""
         if not isinstance(value, Tensor):
             kind = type(value).__name__
             self.fail(f"{name} is a {kind}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError)
         if value.array.ndim not in ranks:
             self.fail(f"got {name} of shape {tuple(value.array.shape)}, expected {layout}")
+        like = next(self.parameters(), None) if keys is None else keys
+        if like is None:
+            if not value.is_floating_point():
+                self.fail(f"{name} is {value.dtype}, expected floating-point numbers; convert it with .float()", TypeError)
+        elif value.array.dtype != like.array.dtype:
+            whose = "weights" if keys is None else "keys"
+            self.fail(f"{name} is {value.dtype}, expected {like.dtype} like the {whose}; convert one with .to(...)", TypeError)
 
     def _mask(self, mask: Any, lengths: Any, keys: Any) -> Any:
         """`mask` and `lengths` as one bool array of the kind of the array `keys`, or None."""
@@ -155,7 +164,7 @@ class ScaledDotAttention(DotAttention):
     """score(q, k) = q . k / sqrt(D). Vaswani et al. 2017, "Attention is all you need", eq. 1."""
 
     def score(self, query: Any, keys: Any) -> Any:
-        return super().score(query, keys) * (1 / math.sqrt(query.array.shape[2]))
+        return super().score(query, keys) * (1 / math.sqrt(max(query.array.shape[2], 1)))
 
 
 class GeneralAttention(Attention):
@@ -168,6 +177,7 @@ class GeneralAttention(Attention):
     """
 
     def __init__(self, query_size: int, key_size: int, device: Any = None, dtype: Any = None) -> None:
+        check_counts(query_size=query_size, key_size=key_size)
         super().__init__(query_size, key_size)
         self.key_projection = Linear(key_size, query_size, bias=False, device=device, dtype=dtype)
 
@@ -194,6 +204,7 @@ class AdditiveAttention(Attention):
     """
 
     def __init__(self, query_size: int, key_size: int, hidden_size: int, device: Any = None, dtype: Any = None) -> None:
+        check_counts(query_size=query_size, key_size=key_size, hidden_size=hidden_size)
         super().__init__(query_size, key_size)
         self.query_projection = Linear(query_size, hidden_size, bias=False, device=device, dtype=dtype)
         self.key_projection = Linear(key_size, hidden_size, bias=False, device=device, dtype=dtype)

@@ -42,17 +42,17 @@ class Bidirectional(Module):
 
     def __init__(self, layer: RecurrentLayer, backward_layer: RecurrentLayer | None = None, merge_mode: str = "concat") -> None:
         super().__init__()
-        for name, each in (("layer", layer), ("backward_layer", backward_layer)):
-            if each is not None and not isinstance(each, RecurrentLayer):
+        for name, each in (("layer", layer), ("backward_layer", layer if backward_layer is None else backward_layer)):
+            if not isinstance(each, RecurrentLayer):
                 raise TypeError(f"{name} is a {type(each).__name__}, expected a recurrent layer such as nn.LSTM(...)")
-            if each is not None and each.bidirectional:
+            if each.bidirectional:
                 raise ValueError(f"{name} reads in both directions already, expected bidirectional=False")
-        if merge_mode not in _MERGES:
+        if merge_mode not in list(_MERGES):
             raise ValueError(f"merge_mode={merge_mode!r}, expected {', '.join(map(repr, _MERGES))}")
         if backward_layer is None:
             backward_layer = copy.deepcopy(layer)
             backward_layer.reset_parameters()
-        for name in ("batch_first", "num_layers", "_state_sizes"):
+        for name in ("input_size", "batch_first", "num_layers", "_state_names", "_state_sizes"):
             if getattr(backward_layer, name) != getattr(layer, name):
                 raise ValueError(
                     f"backward_layer has {name.strip('_')}={getattr(backward_layer, name)}, expected "
@@ -110,7 +110,7 @@ class Bidirectional(Module):
         L = self.forward_layer.num_layers
         for name, state in zip(names, states):
             self.forward_layer._check_tensor(f"{name}_0", state)
-            if len(state) != 2 * L:
+            if state.array.shape[:1] != (2 * L,):
                 got = f"{name}_0 has shape {tuple(state.shape)}"
                 self.fail(f"{got}, expected (2*layers={2 * L}, ...): layer by layer, in each forward first", RuntimeError)
         halves = [tuple([state[d::2] for state in states]) for d in (0, 1)]

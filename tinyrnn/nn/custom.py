@@ -19,7 +19,8 @@ class CustomCell(RecurrentModule):
     """One step of a recurrent network, written in tensor operations.
 
     Subclasses define ``forward(x, *states) -> new states``: x is (n, I), every state (n, size), and one tensor or a tuple of
-    new states comes back, the output first. The n rows are those sequences of the batch that have not ended.
+    new states comes back, the output first. The n rows are those sequences of the batch that have not ended; where all are
+    empty there is one step of 0 rows.
 
     state_names : the names of the states; one state ``h`` if a subclass says nothing else.
     state_sizes : their features; `hidden_size` each if a subclass says nothing else.
@@ -86,7 +87,7 @@ class CustomRNN(RecurrentLayer):
         **cell_options: Any,
     ) -> None:
         super().__init__(input_size, hidden_size)
-        self._set_layout(num_layers, batch_first, dropout, bidirectional, input_dropout, residual)
+        self._set_layout(num_layers, batch_first, dropout, bidirectional, input_dropout, residual, stacklevel=3)
         features = input_size
         for number, suffix in enumerate(self._suffixes):
             if number and number % self._directions == 0:
@@ -94,6 +95,10 @@ class CustomRNN(RecurrentLayer):
             made = cell(features, hidden_size, **cell_options)
             if not isinstance(made, CustomCell):
                 self.fail(f"cell made a {type(made).__name__}, expected a CustomCell; derive it from nn.CustomCell", TypeError)
+            if not 0 < len(made.state_names) == len(made.state_sizes):
+                self.fail(
+                    f"cell has states {made.state_names} of sizes {made.state_sizes}, expected at least one, each with a size"
+                )
             self.add_module(f"cell{suffix}", made)
 
     @property
@@ -132,8 +137,11 @@ class CustomRNN(RecurrentLayer):
         """The cell with a check of what it returns."""
 
         def step(x: Any, states: tuple) -> tuple:
+            versions = [each._version for each in (x, *states)]
             new = cell(x, *states)
-            new = new if isinstance(new, tuple) else (new,)
+            if versions != [each._version for each in (x, *states)]:  # they are outputs of steps before, or the caller's
+                cell.fail("forward wrote into x or a state, expected new tensors: h = h + x in place of h += x", RuntimeError)
+            new = tuple(new) if isinstance(new, (tuple, list)) else (new,)
             shapes = [tuple(each.shape) if isinstance(each, Tensor) else type(each).__name__ for each in new]
             expected = [(len(x), size) for size in cell.state_sizes]
             if shapes != expected:

@@ -18,7 +18,7 @@ def checked_lengths(layer: Module, lengths: Any, B: int, limit: int, limit_name:
         layer.fail(f"lengths are a nested {type(lengths).__name__}, expected {B} integers, one for each sequence", TypeError)
     if given.shape != (B,):
         layer.fail(f"lengths have shape {given.shape}, expected ({B},): one for each sequence of the batch")
-    if given.dtype.kind not in "iu":
+    if given.dtype.kind not in "iu" and B:  # an empty list is one of floats to NumPy
         layer.fail(f"lengths are {given.dtype}, expected integers", TypeError)
     wrong = np.flatnonzero((given < 0) | (given > limit))
     if wrong.size:

@@ -12,6 +12,7 @@ from tinyrnn.nn import functional, init
 from tinyrnn.nn.linear import Linear
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
+from tinyrnn.nn.recurrent_module import check_counts, check_probability
 from tinyrnn.ops.attention import scaled_attention
 from tinyrnn.ops.padding import pad
 from tinyrnn.ops.selection import keep_where
@@ -72,16 +73,13 @@ class MultiheadAttention(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        if embed_dim <= 0 or num_heads <= 0:
-            self.fail(f"embed_dim and num_heads must be greater than 0, got {embed_dim} and {num_heads}")
-        if embed_dim % num_heads:
-            self.fail(f"embed_dim={embed_dim} must be divisible by num_heads={num_heads}")
-        if not 0 <= dropout <= 1:
-            self.fail(f"dropout probability has to be between 0 and 1, but got {dropout}")
-        self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
         self.kdim = embed_dim if kdim is None else kdim
         self.vdim = embed_dim if vdim is None else vdim
-        self.dropout = dropout
+        check_counts(embed_dim=embed_dim, num_heads=num_heads, kdim=self.kdim, vdim=self.vdim)
+        if embed_dim % num_heads:
+            self.fail(f"embed_dim={embed_dim} must be divisible by num_heads={num_heads}")
+        self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads
+        self.dropout = check_probability("dropout", dropout, "the probability of a weight being dropped")
         self.batch_first = batch_first
         self.add_zero_attn = add_zero_attn
         shared = self.kdim == self.vdim == embed_dim

@@ -19,7 +19,14 @@ class RecurrentLayer(RecurrentModule):
     """A stack of recurrent layers in one or both directions. A subclass says of which cell: `_stack` and what follows it."""
 
     def _set_layout(
-        self, num_layers: int, batch_first: bool, dropout: float, bidirectional: bool, input_dropout: float, residual: bool
+        self,
+        num_layers: int,
+        batch_first: bool,
+        dropout: float,
+        bidirectional: bool,
+        input_dropout: float,
+        residual: bool,
+        stacklevel: int = 4,
     ) -> None:
         check_count("num_layers", num_layers)
         for name, value in (("batch_first", batch_first), ("residual", residual)):
@@ -34,7 +41,7 @@ class RecurrentLayer(RecurrentModule):
             warnings.warn(
                 f"dropout option adds dropout after all but last recurrent layer, so non-zero dropout expects "
                 f"num_layers greater than 1, but got dropout={dropout} and num_layers={num_layers}",
-                stacklevel=4,
+                stacklevel=stacklevel,
             )
         if residual and num_layers == 1:
             raise ValueError("residual=True adds the input of every layer but the first to its output, expected num_layers > 1")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
+from numbers import Real
 from typing import Any
 
 from tinyrnn._tensor import Tensor
@@ -22,8 +23,7 @@ class RecurrentModule(Module):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        check_count("input_size", input_size)
-        check_count("hidden_size", hidden_size)
+        check_counts(input_size=input_size, hidden_size=hidden_size)
         self.input_size = input_size
         self.hidden_size = hidden_size
 
@@ -129,6 +129,12 @@ def check_count(name: str, value: Any) -> None:
         raise ValueError(f"{name} must be greater than zero")
 
 
+def check_counts(**counts: Any) -> None:
+    """`check_count` for each of them."""
+    for name, value in counts.items():
+        check_count(name, value)
+
+
 def check_flag(name: str, value: Any) -> None:
     """TypeError unless `value` is True or False."""
     if not isinstance(value, bool):
@@ -137,6 +143,6 @@ def check_flag(name: str, value: Any) -> None:
 
 def check_probability(name: str, value: Any, meaning: str) -> float:
     """`value` as a float; ValueError unless it is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= 1:
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
         raise ValueError(f"{name} should be a number in range [0, 1], {meaning}, got {value!r}")
     return float(value)

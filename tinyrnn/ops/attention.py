@@ -12,10 +12,11 @@ import numpy as np
 
 from tinyrnn.ops.activations import tanh
 from tinyrnn.ops.arithmetic import add, mul
-from tinyrnn.ops.broadcasting import has_shape
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.broadcasting import expand_to, has_shape
+from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.dropout import dropout
 from tinyrnn.ops.products import matmul
+from tinyrnn.ops.repeating import repeat_interleave
 from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.shaping import transpose, unsqueeze
 from tinyrnn.ops.softmax import masked_softmax, softmax
@@ -83,15 +84,17 @@ def scaled_dot_product_attention(
     attn_mask: Any = None,
     dropout_p: float = 0.0,
     is_causal: bool = False,
+    *,
     scale: float | None = None,
+    enable_gqa: bool = False,
 ) -> Any:
     """``softmax(query key^T scale + mask) value``. Vaswani et al. 2017, "Attention is all you need", equation 1.
 
     Parameters
     ----------
     query : (..., Tq, D).
-    key, value : (..., S, D) and (..., S, Dv), with the same dimensions in front.
-    attn_mask : (Tq, S), or with more dimensions that broadcast to (..., Tq, S)
+    key, value : (..., S, D) and (..., S, Dv). The dimensions in front of query, key and value are broadcast together.
+    attn_mask : (Tq, S), or of any shape that broadcasts to (..., Tq, S)
         Boolean, True = keep; or numbers to be added to the scores, -inf to drop one. Tells which keys a query may use.
     dropout_p : float
         Probability with which a weight is dropped, also in evaluation.
@@ -99,6 +102,9 @@ def scaled_dot_product_attention(
         Let query t use no more than the first t + 1 keys; excludes `attn_mask`.
     scale : float, optional
         1 / sqrt(D) if None.
+    enable_gqa : bool
+        Let the heads (dimension -3) of key and value, fewer than those of the query, each serve as many of them in a row:
+        Ainslie et al. 2023, "GQA: training generalized multi-query transformer models".
 
     Returns
     -------
@@ -107,46 +113,63 @@ def scaled_dot_product_attention(
 
     Raises
     ------
-    TypeError, ValueError
+    TypeError, ValueError, RuntimeError
         If dtypes, shapes or options do not fit.
     """
     q, k, v = [_checked(name, x) for name, x in (("query", query), ("key", key), ("value", value))]
     if not q.dtype == k.dtype == v.dtype or q.dtype.kind != "f":
         raise TypeError(f"{_NAME}: query, key and value are {q.dtype}, {k.dtype} and {v.dtype}, expected one float dtype")
-    if not q.shape[:-2] == k.shape[:-2] == v.shape[:-2] or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+    shapes = f"query, key and value have shapes {q.shape}, {k.shape} and {v.shape}"
+    if enable_gqa:
+        if min(q.ndim, k.ndim, v.ndim) < 3 or any(not n or q.shape[-3] % n for n in (k.shape[-3], v.shape[-3])):
+            raise RuntimeError(
+                f"{_NAME}: {shapes}, expected dimensions (..., heads, time, feature) whose heads in key and value divide those "
+                f"of the query"
+            )
+        key, value = [repeat_interleave(x, q.shape[-3] // array(x).shape[-3], -3) for x in (key, value)]
+    front = _common_shape(*[array(x).shape[:-2] for x in (query, key, value)])
+    if front is None or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
         raise ValueError(
-            f"{_NAME}: query, key and value have shapes {q.shape}, {k.shape} and {v.shape}, expected (..., Tq, D), "
-            f"(..., S, D) and (..., S, Dv)"
+            f"{_NAME}: {shapes}, expected (..., Tq, D), (..., S, D) and (..., S, Dv), equal or 1 in every dimension in front"
         )
+    query, key, value = [expand_to(x, (*front, *array(x).shape[-2:])) for x in (query, key, value)]
     if is_causal and attn_mask is not None:
-        raise ValueError(f"{_NAME}: got both attn_mask and is_causal=True, expected one of them")
-    scores_shape = (*q.shape[:-1], k.shape[-2])
+        raise RuntimeError(f"{_NAME}: Explicit attn_mask should not be set when is_causal=True")
+    scores_shape = (*front, q.shape[-2], k.shape[-2])
     bias = None
     if is_causal:
         attn_mask = np.asarray(np.tri(*scores_shape[-2:], dtype=np.bool_), like=q)
     if attn_mask is None:
         return scaled_attention(query, key, value, None, None, dropout_p, scale)[0]
-    keep = _checked("attn_mask", attn_mask)
-    if keep.dtype != bool and keep.dtype != q.dtype:
+    keep = _checked("attn_mask", attn_mask, 1)
+    if keep.dtype not in (bool, np.float32, q.dtype):
         raise TypeError(f"{_NAME}: attn_mask is {keep.dtype}, expected bool (True = keep) or {q.dtype} like the query")
-    if keep.ndim > q.ndim or any(n not in (1, m) for n, m in zip(keep.shape[::-1], scores_shape[::-1])):
+    if _common_shape(keep.shape, scores_shape) != scores_shape:
         raise ValueError(f"{_NAME}: attn_mask has shape {keep.shape}, expected one that broadcasts to {scores_shape}")
     if keep.dtype != bool:
-        bias, keep = attn_mask, keep != -np.inf
-    keep = keep.reshape((1,) * (q.ndim - keep.ndim) + keep.shape)
+        bias, keep = cast(attn_mask, q.dtype), keep != -np.inf
+    keep = keep.reshape((1,) * (len(scores_shape) - keep.ndim) + keep.shape)
     return scaled_attention(query, blank(key, keep), blank(value, keep), keep, bias, dropout_p, scale)[0]
 
 
 _NAME = "scaled_dot_product_attention"
 
 
-def _checked(name: str, x: Any) -> Any:
+def _checked(name: str, x: Any, dims: int = 2) -> Any:
     """The array of the argument `name`."""
     data = array(x)
-    if not has_shape(data) or data.ndim < 2:
+    if not has_shape(data) or data.ndim < dims:
         got = f"a tensor of shape {data.shape}" if has_shape(data) else f"a {type(x).__name__}"
-        raise TypeError(f"{_NAME}: {name} is {got}, expected a tensor of at least 2 dimensions")
+        raise TypeError(f"{_NAME}: {name} is {got}, expected a tensor of at least {dims} dimensions")
     return data
+
+
+def _common_shape(*shapes: tuple) -> tuple | None:
+    """What the shapes broadcast to, None if they do not fit."""
+    try:
+        return np.broadcast_shapes(*shapes)
+    except ValueError:
+        return None
 
 
 def scaled_attention(
@@ -154,6 +177,6 @@ def scaled_attention(
 ) -> tuple[Any, Any]:
     """Context and weights (`attend`) of ``query . key * scale + bias``; `keep` and `bias` broadcast to them or are None."""
     if scale is None:
-        scale = 1 / math.sqrt(array(query).shape[-1])
+        scale = 1 / math.sqrt(max(array(query).shape[-1], 1))
     scores = dot_scores(mul(query, scale), keys)
     return attend(scores if bias is None else add(scores, bias), values, keep, dropout_p)

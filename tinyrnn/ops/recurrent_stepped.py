@@ -57,11 +57,11 @@ def stepped_cells(
     -------
     As `stepped_layer`: with D tensors (N, size) for every further state, one state after the other.
     """
-    sizes = batch_sizes.tolist()
+    sizes = batch_sizes.tolist() or [0]  # where all sequences are empty one step of no rows, which is on the tape
     runs = []
     for d, cell in enumerate(cells):
         initial = tuple([select(each, 0, d) for each in states])
-        runs.append(_run_over_time(cell, split(x, sizes, 0) if sizes else [], sizes, initial, reverse=d == 1))
+        runs.append(_run_over_time(cell, split(x, sizes, 0), sizes, initial, reverse=d == 1))
     return _joined(runs, with_states)
 
 
@@ -88,7 +88,8 @@ def _run_over_time(step: Callable, inputs: list, batch_sizes: list[int], state: 
     """Every state at all steps, packed (N, size), and the final states."""
     if not batch_sizes:
         return [narrow(each, 0, 0, 0) for each in state], state
-    run = _backward_in_time if reverse else _forward_in_time
+    # a step of no rows, in which no sequence starts, is the same either way
+    run = _backward_in_time if reverse and batch_sizes[0] else _forward_in_time
     states, final = run(step, inputs, batch_sizes, state)
     return [cat(list(each), 0) for each in zip(*states)], final
 
