@@ -128,7 +128,7 @@ template <typename T, int MODE> __device__ void product_after(const Place<T> &p,
 }
 
 /* A whole step of a plain cell. Step -1 is what comes before the first: grad_h is left as that of h_0. */
-template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) step_fused(const Arguments<T> *arguments, int i) {
+template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_fused(const Arguments<T> *arguments, int i) {
     const Place<T> p(*arguments, arguments->base - i);
     Wide<T> sums[1];
     product_after<T, MODE>(p, sums);
@@ -140,7 +140,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) s
 }
 
 /* The same where the cell waits for others: the gradient of h before zoneout, into grad_hidden or grad_projected. */
-template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) step_arriving(const Arguments<T> *arguments, int i) {
+template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_arriving(const Arguments<T> *arguments, int i) {
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base - i);
     Wide<T> sums[1];
@@ -158,7 +158,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) s
 }
 
 /* Back through the projection. */
-template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) step_projection(const Arguments<T> *arguments, int i) {
+template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_projection(const Arguments<T> *arguments, int i) {
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base - i);
     Wide<T> sums[1];
@@ -168,7 +168,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) step_projec
 }
 
 /* The gradient of the normalized c, for `normalize_rows`. */
-template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) lstm_output(const Arguments<T> *arguments, int i) {
+template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) lstm_output(const Arguments<T> *arguments, int i) {
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base - i);
     if (!p.computes(a.H))
@@ -216,14 +216,14 @@ template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const
 }
 
 /* The cell on a gradient that lies in memory. */
-template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) step_cell(const Arguments<T> *arguments, int i) {
+template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_cell(const Arguments<T> *arguments, int i) {
     const Place<T> p(*arguments, arguments->base - i);
     if (p.computes(p.a.H))
         cell<T, MODE>(p, p.a.grad_hidden[p.at]);
 }
 
 /* Of a GRU whose reset gate comes before the product: from the gradient of n's product back through W_hn to r h, to r, and to h. */
-template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) reset_gate(const Arguments<T> *arguments, int i) {
+template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) reset_gate(const Arguments<T> *arguments, int i) {
     using W = Wide<T>;
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base - i);

@@ -109,7 +109,7 @@ template <typename T, int MODE> __device__ void cell(const Place<T> &p, Wide<T> 
 }
 
 /* A whole step of a plain cell. */
-template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) step_fused(const Arguments<T> *arguments, int i) {
+template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_fused(const Arguments<T> *arguments, int i) {
     constexpr int G = gates_of(MODE);
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);
@@ -121,7 +121,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) s
 }
 
 /* The products of `count` gates from `first` on, (B, G H); those of n come from the h that the reset gate let through. */
-template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) step_products(const Arguments<T> *arguments, int i, int first, int count) {
+template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_products(const Arguments<T> *arguments, int i, int first, int count) {
     constexpr int G = gates_of(MODE);
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);
@@ -169,7 +169,7 @@ template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const
 }
 
 /* The cell on products that lie in memory. */
-template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) step_cell(const Arguments<T> *arguments, int i) {
+template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_cell(const Arguments<T> *arguments, int i) {
     constexpr int G = gates_of(MODE);
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);
@@ -185,7 +185,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS) s
 }
 
 /* h of an LSTM whose c is normalized on its way to the output. */
-template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) lstm_output(const Arguments<T> *arguments, int i) {
+template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) lstm_output(const Arguments<T> *arguments, int i) {
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);
     if (p.computes(a.H))
@@ -193,7 +193,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) lstm_output
 }
 
 /* h = W_hr (o tanh(c)). */
-template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) step_projection(const Arguments<T> *arguments, int i) {
+template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_projection(const Arguments<T> *arguments, int i) {
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);
     Wide<T> sums[1];
@@ -204,7 +204,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) step_projec
 }
 
 /* The gates r and z of a GRU whose reset gate comes before the product, and the h that it lets through. */
-template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) reset_gates(const Arguments<T> *arguments, int i) {
+template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) reset_gates(const Arguments<T> *arguments, int i) {
     using W = Wide<T>;
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);
@@ -223,7 +223,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) reset_gates
 }
 
 /* n of such a GRU, and its h. */
-template <typename T> __global__ void __launch_bounds__(UNITS *ROWS) reset_candidate(const Arguments<T> *arguments, int i) {
+template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) reset_candidate(const Arguments<T> *arguments, int i) {
     using W = Wide<T>;
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);

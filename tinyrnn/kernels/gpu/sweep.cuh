@@ -75,6 +75,7 @@ template <typename T, int G, bool ALONG_K> struct Product {
         for (int g = 0; g < G; g++)
             sums[g] = 0;
         for (long long k0 = 0; k0 < depth; k0 += DEPTH) {
+#pragma unroll
             for (int i = thread; i < ROWS * DEPTH; i += ROWS * UNITS) {
                 const long long row = first_row + i / DEPTH, k = k0 + i % DEPTH;
                 W value = 0;
@@ -85,6 +86,7 @@ template <typename T, int G, bool ALONG_K> struct Product {
                 }
                 lefts[i / DEPTH][i % DEPTH] = value;
             }
+#pragma unroll
             for (int i = thread; i < G * UNITS * DEPTH; i += ROWS * UNITS) {
                 const int column = ALONG_K ? i % DEPTH : i / UNITS % DEPTH;
                 const int across = ALONG_K ? i / DEPTH % UNITS : i % UNITS;
