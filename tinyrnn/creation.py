@@ -340,4 +340,4 @@ def full_like(input: Any, fill_value: Any, *, dtype: Any = None, device: Any = N
     """One number in the shape, dtype and device of `input`."""
     value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value  # type: ignore[attr-defined]
     found = input.array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-    return _like(np.full_like, input, dtype, device, requires_grad, convert_number(value, found))
+    return _like(np.full_like, input, dtype, device, requires_grad, convert_number(value, found)[()])

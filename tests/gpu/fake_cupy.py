@@ -29,6 +29,7 @@ __version__ = _CUPY["version"]
 
 # ---- arrays --------------------------------------------------------------------------------------------------------
 
+_FURTHER_FUNCTIONS = ("linalg.qr", "lib.stride_tricks.sliding_window_view")
 _ATTRIBUTES = ("shape", "dtype", "ndim", "size", "strides", "itemsize", "nbytes", "flags")
 
 
@@ -37,9 +38,11 @@ class _Device:
 
 
 def _frames():
-    frame = sys._getframe(2)
+    """The callers, outside of this file, from the innermost."""
+    frame = sys._getframe(1)
     while frame:
-        yield frame
+        if frame.f_code.co_filename != __file__:
+            yield frame
         frame = frame.f_back
 
 
@@ -148,7 +151,10 @@ class ndarray:
             return NotImplemented
         if function in (np.asarray, np.array):  # np.asarray(array, like=this): the way in
             return asarray(*args, **kwargs)
-        _check_parameters(_CUPY["functions"], function.__name__, kwargs)
+        if function.__module__ == "numpy":
+            _check_parameters(_CUPY["functions"], function.__name__, kwargs)
+        elif f"{function.__module__.partition('.')[2]}.{function.__name__}" not in _FURTHER_FUNCTIONS:
+            raise TypeError(f"CuPy has no {function.__module__}.{function.__name__}")
         with np.errstate(all="ignore"):
             return _outside(function(*_inside(args), **_inside(kwargs)))
 
@@ -384,6 +390,9 @@ class ElementwiseKernel:
             "float16": "_Float16",
             "int64": "long long",
             "int32": "int",
+            "uint8": "unsigned char",
+            "int8": "signed char",
+            "int16": "short",
             "bool": "bool",
         }
         typedefs = "".join(f"typedef {names[name]} {letter};\n" for letter, name in types_used)

@@ -96,6 +96,12 @@ def test_embedding_backward(kernels, rng, padding, dtype):
     check(kernels, "embedding_forward", rng.normal(size=(9, 5)).astype(dtype), ids, dtype=dtype)
 
 
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.float16, np.int64, np.int32, np.uint8])
+def test_sum_segments(kernels, rng, dtype):
+    values, starts = (50 * rng.normal(size=(12, 5))).astype(dtype), np.array([0, 1, 4, 11])
+    check(kernels, "sum_segments", values, starts, dtype=np.float16 if dtype == np.float16 else np.float32)
+
+
 @FLOATS
 @pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
 def test_dropout_has_the_masks_of_the_cpu(kernels, rng, p, dtype):
@@ -104,6 +110,25 @@ def test_dropout_has_the_masks_of_the_cpu(kernels, rng, p, dtype):
     check(kernels, "dropout_forward", x, p, seed, call, dtype=dtype)
     check(kernels, "dropout_backward", x, p, seed, call, dtype=dtype)
     check(kernels, "keep_mask", x, (3, 5, 7), p, 1.25, seed, call, dtype=dtype)
+
+
+# ---- connectionist temporal classification ----
+
+
+@FLOATS
+@pytest.mark.parametrize("steps, S", [(9, 3), (300, 70), (2, 3), (1, 1), (0, 1)])
+def test_ctc(kernels, rng, steps, S, dtype):
+    """Targets with repeated labels, some too long for their steps, some empty; more states than threads."""
+    B, C = 6, 5
+    log_probs = reference.log_softmax_forward(rng.normal(0, 2, (steps, B, C)), 2).astype(dtype)
+    targets = rng.integers(1, C, (B, S))
+    targets[1] = 2
+    lengths = np.array([steps, steps, steps, steps // 2, 0, 0])
+    target_lengths = np.array([S, S, S // 2, S, 0, S])
+    tolerance = max(1e-8, TOLERANCE[np.dtype(dtype)])
+    check(kernels, "ctc_forward", log_probs, targets, lengths, target_lengths, 0, dtype=dtype, tolerance=tolerance)
+    arguments = rng.normal(size=B).astype(dtype), log_probs, targets, lengths, target_lengths, 0
+    check(kernels, "ctc_backward", *arguments, dtype=dtype, tolerance=tolerance)
 
 
 # ---- one step of the cells ----

@@ -248,6 +248,9 @@ class Kernels(Protocol):
         Row `padding_idx` is 0. Rows of the same id are added in the order in which they come, so that sums do not vary.
         """
 
+    def sum_segments(self, values: Array, starts: Array) -> Array:
+        """(M, E): the sums of the rows of `values`, (N, E), any dtype, from each of `starts`, (M,) rising from 0, to the next."""
+
     # ---- clipping and optimizer steps ----
     # Lists hold one array per parameter; arrays at the same place have the same shape and dtype, arrays at different places
     # need not. Formulas are PyTorch's; g is the gradient, negated if `maximize`.

@@ -369,10 +369,15 @@ def embedding_backward(grad, ids, num_embeddings, padding_idx):
         order = ids.argsort(kind="stable")  # equal ids become neighbours and keep their order: always the same sums
         ids = ids[order]
         starts = np.flatnonzero(np.concatenate(([True], ids[1:] != ids[:-1])))
-        result[ids[starts]] = np.add.reduceat(rows[order], starts, axis=0)
+        result[ids[starts]] = sum_segments(rows[order], starts)
     if padding_idx is not None:
         result[padding_idx] = 0
     return result
+
+
+@_quiet
+def sum_segments(values, starts):
+    return np.add.reduceat(values, starts, axis=0, dtype=values.dtype)
 
 
 # ---- clipping and optimizer steps ----------------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrnn import dtypes
+from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.transfer import on_one_device
@@ -31,7 +32,7 @@ def sum_to(x, shape):
     added = data.ndim - len(shape)
     axes = tuple([i for i in range(data.ndim) if i < added or (shape[i - added] == 1 and data.shape[i] != 1)])
     with np.errstate(all="ignore"):
-        summed = np.asarray(data.sum(axis=axes, keepdims=True)).reshape(shape)
+        summed = as_array(data.sum(axis=axes, keepdims=True)).reshape(shape)
     return record(sum_to_backward, (x,), summed, (data.shape,))
 
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from tinyrnn.devices import CPU, is_array, put
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
@@ -95,23 +96,29 @@ def _problem(x, single, targets, input_lengths, target_lengths, blank):
         raise RuntimeError(f"ctc_loss: blank must be in label range, 0 to {C - 1} for {C} classes, got {blank}")
     input_lengths = _lengths("input_lengths", input_lengths, x, single)
     target_lengths = _lengths("target_lengths", target_lengths, x, single)
-    if input_lengths.max(initial=0) > T:
+    if len(input_lengths) and input_lengths.max() > T:
         longest = int(input_lengths.argmax())
         raise RuntimeError(
             f"ctc_loss: input_lengths[{longest}] is {input_lengths[longest]}, expected at most {T}, the steps of log_probs "
             f"{x.shape}; time is its first dimension, so transpose it if the batch is"
         )
-    labels = np.asarray(array(targets), like=x)
+    labels = _host(targets)
     if labels.dtype.kind not in "iu":
         raise RuntimeError(f"ctc_loss: targets are {labels.dtype}, expected integers; convert them with .long()")
     padded = _padded(labels, target_lengths, blank)
     _check_labels(padded, target_lengths, C, blank)
-    return Problem(padded, input_lengths, target_lengths, blank)
+    return Problem(*[np.asarray(each, like=x) for each in (padded, input_lengths, target_lengths)], blank)
+
+
+def _host(value):
+    """What the user gave as whole numbers, in main memory, where they are looked at one by one."""
+    data = array(value)
+    return put(data, CPU) if is_array(data) else np.asarray(data)
 
 
 def _lengths(name, given, x, single):
     """The lengths as (B,) int64."""
-    lengths = np.asarray(array(given), like=x)
+    lengths = _host(given)
     if single and lengths.ndim == 0:
         lengths = lengths[None]
     B = x.shape[1]
@@ -119,7 +126,7 @@ def _lengths(name, given, x, single):
         raise RuntimeError(f"ctc_loss: {name} must be of size batch_size, ({B},), one for each sequence, got {lengths.shape}")
     if B and lengths.dtype.kind not in "iu":
         raise RuntimeError(f"ctc_loss: {name} must be integral, got {lengths.dtype}; convert them with .long()")
-    if lengths.min(initial=0) < 0:
+    if B and lengths.min() < 0:
         raise RuntimeError(f"ctc_loss: {name}[{lengths.argmin()}] is {lengths.min()}, expected a length of at least 0")
     return np.ascontiguousarray(lengths, np.int64)
 

@@ -24,7 +24,7 @@ def composed_gradient(g, log_probs, targets, input_lengths, target_lengths, blan
     if not x.size:
         return zeros_like(log_probs)
     classes, skips = states(targets, blank)
-    alive = (np.arange(len(x))[:, None] < input_lengths)[:, :, None]
+    alive = (np.arange(len(x), like=x)[:, None] < input_lengths)[:, :, None]
     index = np.broadcast_to(classes, (len(x), *classes.shape))
     emissions = keep_where(alive, gather(cast(log_probs, np.dtype(np.float64)), 2, index))
     steps = unbind(clamp_min(emissions, FAR), 0)
@@ -45,24 +45,24 @@ def _log_sum(a, b, c):
 def _beginnings(steps, skips, alive, target_lengths):
     """The alphas of all steps, (T, B, L), and the logarithm of the sum over all paths, (B, 1)."""
     B, L = skips.shape
-    outside = np.full((B, 2), FAR)
-    row = np.full((B, L + 2), FAR)
+    outside = np.full((B, 2), FAR, like=skips)
+    row = np.full((B, L + 2), FAR, like=skips)
     row[:, 1] = 0
     rows = []
     for emissions, going_on in zip(steps, alive):
         reached = _log_sum(row[:, 2:], row[:, 1:-1], where(skips, row[:, :-2], FAR))
         row = where(going_on, cat([outside, reached + emissions], 1), row)
         rows.append(row[:, 2:])
-    last = 2 * target_lengths[:, None] + np.array([1, 2])
+    last = 2 * target_lengths[:, None] + np.arange(1, 3, like=skips)
     return stack(rows, 0), logsumexp(gather(row, 1, last), 1, keepdim=True)
 
 
 def _ends(steps, skips, alive, target_lengths):
     """The betas of all steps, (T, B, L)."""
     B, L = skips.shape
-    outside = np.full((B, 2), FAR)
-    skips = np.concatenate([skips[:, 2:], np.zeros((B, 2), bool)], 1)[:, :L]
-    behind = 2 * target_lengths[:, None] - np.arange(L)  # how many states there are to the last one
+    outside = np.full((B, 2), FAR, like=skips)
+    skips = np.concatenate([skips[:, 2:], np.zeros_like(skips, shape=(B, 2))], 1)[:, :L]
+    behind = 2 * target_lengths[:, None] - np.arange(L, like=skips)  # how many states there are to the last one
     row = np.where((behind == 0) | (behind == 1), 0.0, FAR)
     rows = []
     for emissions, going_on in zip(steps[::-1], alive[::-1]):

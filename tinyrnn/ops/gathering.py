@@ -178,7 +178,7 @@ def fill_values(input, value, shape):
     """`value`, a number or a 0-d tensor, in the dtype of `input` and expanded to `shape`."""
     dtype = array(input).dtype
     if not hasattr(array(value), "shape"):
-        return np.full_like(array(input), convert_number(value, dtype), shape=shape)
+        return np.full_like(array(input), convert_number(value, dtype)[()], shape=shape)
     if array(value).ndim:
         raise RuntimeError(f"expected a number or a 0-dimensional value tensor, got one of {array(value).ndim} dimensions")
     return expand_to(cast(value, dtype), shape)

@@ -12,6 +12,7 @@ import operator
 import numpy as np
 
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array, quiet
 from tinyrnn.ops.slicing import unbind, window
 
@@ -166,9 +167,17 @@ def _unless_everything(basic):
 # ---- the three ops ----
 
 
+def _beside(data, key):
+    """The key with its index arrays where `data` lies: they may come from main memory."""
+    if type(data) is np.ndarray:
+        return key
+    return tuple([np.asarray(part, like=data) if isinstance(part, np.ndarray) else part for part in key])
+
+
 def take(x, key, distinct=False):
     """``x[key]`` as a copy. Gradient: added up at `key`."""
     data = array(x)
+    key = _beside(data, key)
     try:
         taken = data[key]
     except IndexError:
@@ -185,6 +194,7 @@ def take_backward(node, g, key, distinct, shape):
 def accumulate(x, key, values, distinct=False):
     """A copy of `x` with `values` (of the shape of ``x[key]``) added at `key`, also where `key` repeats itself."""
     total = array(x).copy(order="C")
+    key = _beside(total, key)
     add_at(total, key, array(values), distinct)
     return record(accumulate_backward, (x, values), total, (key, distinct))
 
@@ -208,7 +218,7 @@ def add_at(total, key, values, distinct=False):
     order = np.argsort(places, kind="stable")
     places = places[order]
     starts = np.flatnonzero(np.concatenate([np.ones_like(places[:1]), places[1:] != places[:-1]]))
-    sums = np.add.reduceat(values[order], starts, axis=0)
+    sums = backend(total).sum_segments(values[order], starts)
     target = np.moveaxis(total, dims, range(len(dims)))
     target[np.unravel_index(places[starts], sizes)] += sums.reshape(-1, *target.shape[len(dims) :])
 
@@ -216,6 +226,7 @@ def add_at(total, key, values, distinct=False):
 def put(x, key, values, distinct=False):
     """A copy of `x` with `values` (of the shape of ``x[key]``) at `key`; where `key` repeats itself, the last stays."""
     changed = array(x).copy(order="C")
+    key = _beside(changed, key)
     changed[key] = array(values)
     return record(put_backward, (x, values), changed, (key, distinct))
 

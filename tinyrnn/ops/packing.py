@@ -54,6 +54,7 @@ def take_rows(input: Any, rows: np.ndarray | None) -> Any:
     if rows is None:
         return input
     x = array(input)
+    rows = np.asarray(rows, like=x)
     return record(take_rows_backward, (input,), x[rows], (rows, x.shape[0]))
 
 
@@ -66,7 +67,7 @@ def put_rows(input: Any, rows: np.ndarray | None, count: int) -> Any:
     if rows is None:
         return input
     x = array(input)
-    padded = np.zeros_like(x, shape=(count, *x.shape[1:]))
+    padded, rows = np.zeros_like(x, shape=(count, *x.shape[1:])), np.asarray(rows, like=x)
     padded[rows] = x
     return record(put_rows_backward, (input,), padded, (rows,))
 

@@ -222,7 +222,7 @@ def _drop_features(x: Any, p: float, batch_sizes: np.ndarray, B: int) -> Any:
     mask = keep_mask(values, (B, values.shape[-1]), p)
     if values.ndim == 2:
         starts = np.cumsum(batch_sizes) - batch_sizes
-        mask = mask[np.arange(values.shape[0]) - np.repeat(starts, batch_sizes)]
+        mask = mask[np.asarray(np.arange(values.shape[0]) - np.repeat(starts, batch_sizes), like=mask)]
     return x * mask
 
 

@@ -96,7 +96,7 @@ def _constants(options: Options, reverse: bool, packing: Any) -> Constants:
     """The masks in the order of the packing."""
     mask = options.recurrent_mask
     if mask is not None and packing.order is not None:
-        mask = mask[packing.order]
+        mask = mask[np.asarray(packing.order, like=mask)]
     return Constants(reverse, mask, *[_packed_mask(each, packing.rows) for each in (options.zoneout_h, options.zoneout_c)])
 
 
@@ -104,4 +104,4 @@ def _packed_mask(zoneout: Any, rows: np.ndarray | None) -> Any:
     if not hasattr(zoneout, "shape"):
         return zoneout
     flat = zoneout.reshape(-1, zoneout.shape[-1])
-    return flat if rows is None else flat[rows]
+    return flat if rows is None else flat[np.asarray(rows, like=flat)]

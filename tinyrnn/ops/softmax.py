@@ -99,7 +99,7 @@ def masked_softmax(scores, mask, dim=-1):
         If the mask is not boolean.
     """
     scores, axis = _prepare("masked_softmax", scores, dim, None)
-    x, mask = array(scores), array(mask)
+    x, mask = array(scores), np.asarray(array(mask), like=array(scores))
     if mask.dtype != bool:
         raise TypeError(f"masked_softmax: expected a bool mask (True = keep), got {mask.dtype}; compare it with != 0")
     if broadcast_shape(x.shape, mask.shape) != x.shape:

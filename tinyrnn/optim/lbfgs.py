@@ -79,7 +79,7 @@ class LBFGS(Optimizer):
         limit = state["func_evals"] - 1 + group["max_eval"]
         now, gradient = float(loss), self._gradient()
         for iteration in range(1, group["max_iter"] + 1):
-            if np.abs(gradient).max(initial=0) <= group["tolerance_grad"]:
+            if not gradient.size or np.abs(gradient).max() <= group["tolerance_grad"]:
                 break
             direction = _direction(state, gradient, group["history_size"])
             t = group["lr"] * (min(1.0, 1.0 / float(np.abs(gradient).sum())) if state["n_iter"] == 1 else 1)

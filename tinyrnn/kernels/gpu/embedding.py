@@ -1,4 +1,4 @@
-"""The gradient of an embedding on a GPU (embedding.cu)."""
+"""The gradient of an embedding, and other sums of rows, on a GPU (embedding.cu)."""
 
 from __future__ import annotations
 
@@ -17,4 +17,12 @@ def embedding_backward(grad, ids, num_embeddings, padding_idx):
         launch.over_rows("embedding.cu", "embedding_backward", flat.size, grad.dtype, arrays)
     if padding_idx is not None:
         result[padding_idx] = 0
+    return result
+
+
+def sum_segments(values, starts):
+    result = loader.cupy().empty((len(starts), values.shape[1]), values.dtype)
+    if result.size:
+        arrays = (*launch.contiguous(values, starts.astype(np.int64)), result, np.int64(len(values)), np.int64(values.shape[1]))
+        launch.over_rows("embedding.cu", "sum_segments", len(starts), values.dtype, arrays)
     return result

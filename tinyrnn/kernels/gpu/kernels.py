@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu import kernels_of
-from tinyrnn.kernels.gpu import dropout, elementwise, embedding, normalization, optimizers, recurrent, recurrent_cells, softmax
+from tinyrnn.kernels.gpu import (
+    ctc,
+    dropout,
+    elementwise,
+    embedding,
+    normalization,
+    optimizers,
+    recurrent,
+    recurrent_cells,
+    softmax,
+)
 
-_OURS = (dropout, elementwise, embedding, normalization, optimizers, recurrent, recurrent_cells, softmax)
+_OURS = (ctc, dropout, elementwise, embedding, normalization, optimizers, recurrent, recurrent_cells, softmax)
 
 globals().update(kernels_of(reference))
 for _family in _OURS:

@@ -11,7 +11,16 @@ import numpy as np
 from tinyrnn.kernels.gpu import loader
 
 FOLDER = Path(__file__).parent
-TYPES = {"float32": "float", "float64": "double", "float16": "Half"}  # the names in numbers.cuh
+# The names that numbers have in CUDA; Half is in numbers.cuh.
+TYPES = {"float32": "float", "float64": "double", "float16": "Half"}
+WHOLE = {
+    "int64": "long long",
+    "int32": "int",
+    "int16": "short",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+    "bool": "bool",
+}
 
 
 def kernels(file: str, names: tuple[str, ...]) -> dict[str, Any]:
@@ -43,12 +52,12 @@ def contiguous(*arrays: Any) -> list[Any]:
 
 def over_rows(file: str, kernel: str, rows: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:
     """Launch a kernel of which a block takes one row."""
-    name = f"{kernel}<{TYPES[dtype.name]}>"
+    name = f"{kernel}<{(TYPES | WHOLE)[dtype.name]}>"
     kernels(file, (name,))[name]((rows,), (128,), arguments)
 
 
 def over_elements(file: str, kernel: str, count: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:
     """Launch a kernel of which a thread takes one element."""
-    name = f"{kernel}<{TYPES[dtype.name]}>"
+    name = f"{kernel}<{(TYPES | WHOLE)[dtype.name]}>"
     if count:
         kernels(file, (name,))[name](blocks((count, 256)), (256,), arguments)

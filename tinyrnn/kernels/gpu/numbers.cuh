@@ -48,12 +48,10 @@ template <> struct WideOf<Half> {
 };
 template <typename T> using Wide = typename WideOf<T>::type;
 
-__device__ inline float wide(float x) { return x; }
-__device__ inline double wide(double x) { return x; }
+template <typename T> __device__ inline T wide(T x) { return x; }
 __device__ inline float wide(Half x) { return to_float(x); }
 
-__device__ inline void store(float *to, float x) { *to = x; }
-__device__ inline void store(double *to, double x) { *to = x; }
+template <typename T> __device__ inline void store(T *to, T x) { *to = x; }
 __device__ inline void store(Half *to, float x) { *to = to_half(x); }
 
 /* What cells.h computes with: one number per thread. */

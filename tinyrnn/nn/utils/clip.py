@@ -45,9 +45,9 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
 def _norm(array: Any, norm_type: float) -> Any:
     magnitudes = np.abs(array)
     if norm_type == math.inf:
-        return magnitudes.max(initial=0)
+        return magnitudes.max() if magnitudes.size else np.zeros_like(magnitudes, shape=())
     if norm_type == -math.inf:
-        return magnitudes.min(initial=math.inf)
+        return magnitudes.min() if magnitudes.size else np.full_like(magnitudes, math.inf, shape=())
     if norm_type == 0:
         return (magnitudes != 0).sum().astype(array.dtype)
     return ((magnitudes**norm_type).sum() ** (1.0 / norm_type)).astype(array.dtype)
