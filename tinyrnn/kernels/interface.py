@@ -249,7 +249,7 @@ class Kernels(Protocol):
         """
 
     def sum_segments(self, values: Array, starts: Array) -> Array:
-        """(M, E): the sums of the rows of `values`, (N, E), any dtype, from each of `starts`, (M,) rising from 0, to the next."""
+        """(M, E): sums of the rows of `values`, (N, E), any dtype, from each of `starts`, (M,) rising from 0, to the next."""
 
     # ---- clipping and optimizer steps ----
     # Lists hold one array per parameter; arrays at the same place have the same shape and dtype, arrays at different places

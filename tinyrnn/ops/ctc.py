@@ -107,7 +107,8 @@ def _problem(x, single, targets, input_lengths, target_lengths, blank):
         raise RuntimeError(f"ctc_loss: targets are {labels.dtype}, expected integers; convert them with .long()")
     padded = _padded(labels, target_lengths, blank)
     _check_labels(padded, target_lengths, C, blank)
-    return Problem(*[np.asarray(each, like=x) for each in (padded, input_lengths, target_lengths)], blank)
+    beside = [np.asarray(each, like=x) for each in (padded, input_lengths, target_lengths)]
+    return Problem(beside[0], beside[1], beside[2], blank)
 
 
 def _host(value):
