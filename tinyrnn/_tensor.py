@@ -302,6 +302,7 @@ class Tensor(TensorBase):
     index_add = gathering.index_add
     index_copy = gathering.index_copy
     index_fill = gathering.index_fill
+    diag = gathering.diag
     masked_fill = masking.masked_fill
     masked_select = masking.masked_select
     tril = masking.tril
@@ -310,7 +311,9 @@ class Tensor(TensorBase):
     sort = sorting.sort
     argsort = sorting.argsort
     topk = sorting.topk
+    median = sorting.median
     unique = counting.unique
+    unique_consecutive = counting.unique_consecutive
     bincount = counting.bincount
 
     # ---- in-place writes (ops/writing.py) ----

@@ -10,6 +10,7 @@ import numpy as np
 from tinyrnn import creation, devices, dtypes, legacy
 from tinyrnn.engine.base import TensorBase, version_of, wrap
 from tinyrnn.engine.tape import requires_grad
+from tinyrnn.memory_formats import order_of
 from tinyrnn.ops.casting import cast
 from tinyrnn.size import Size
 
@@ -150,10 +151,13 @@ def to(self, *args: Any, **kwargs: Any) -> Any:
     other : a tensor whose dtype and device are taken.
     non_blocking : allowed, because programs pass it; a copy on the CPU is done when the call returns.
     copy : copy even if nothing changes.
+    memory_format : `tinyrnn.contiguous_format`, or by default `tinyrnn.preserve_format`.
     """
+    order = order_of(kwargs.pop("memory_format", None))
     dtype, copy = _destination(args, kwargs)
     result = self if dtype is None else cast(self, dtype.numpy)
-    return self.clone() if copy and result is self else result
+    result = self.clone() if copy and result is self else result
+    return result.contiguous() if order == "C" else result
 
 
 def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bool]:
@@ -161,7 +165,7 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, bo
     names = ("dtype", "device", "other", "non_blocking", "copy")
     unknown = [name for name in kwargs if name not in names]
     if unknown:
-        raise TypeError(f"to() got an unexpected keyword argument {unknown[0]!r}; it takes {', '.join(names)}")
+        raise TypeError(f"to() got an unexpected keyword argument {unknown[0]!r}; it takes {', '.join(names)}, memory_format")
     given = dict(kwargs)
     flags = []
     for value in args:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from tinyrnn import _lazy
@@ -31,8 +32,15 @@ from tinyrnn.ops.padding import pad
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.selection import where
 from tinyrnn.ops.shaping import clone
-from tinyrnn.ops.similarity import cosine_embedding_loss, cosine_similarity, margin_ranking_loss, normalize
-from tinyrnn.ops.softmax import log_softmax, softmax
+from tinyrnn.ops import softmax as softmaxes
+from tinyrnn.ops.similarity import (
+    cosine_embedding_loss,
+    cosine_similarity,
+    margin_ranking_loss,
+    normalize,
+    pairwise_distance,
+    triplet_margin_loss,
+)
 
 __all__ = [
     "binary_cross_entropy",
@@ -64,9 +72,11 @@ __all__ = [
     "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "prelu",
     "relu",
     "scaled_dot_product_attention",
+    "relu6",
     "relu_",
     "selu",
     "sigmoid",
@@ -76,6 +86,7 @@ __all__ = [
     "softplus",
     "softsign",
     "tanh",
+    "triplet_margin_loss",
 ]
 
 __getattr__ = _lazy.answering(__name__)
@@ -118,6 +129,11 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: b
     return _apply(activations.hardtanh, input, inplace, min_val, max_val)
 
 
+def relu6(input: Any, inplace: bool = False) -> Any:
+    """x clamped to [0, 6]."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
 def selu(input: Any, inplace: bool = False) -> Any:
     """1.0507 x where x > 0, else 1.7581 (exp(x) - 1): keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
     return _apply(lambda x: activations.elu(x, 1.6732632423543772) * 1.0507009873554805, input, inplace)
@@ -148,6 +164,29 @@ def softsign(input: Any) -> Any:
 def hardsigmoid(input: Any, inplace: bool = False) -> Any:
     """x / 6 + 1/2, clamped to [0, 1]."""
     return _apply(lambda x: activations.hardtanh(x + 3, 0.0, 6.0) / 6, input, inplace)
+
+
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """``exp(input) / sum(exp(input))`` along `dim`; see `tinyrnn.softmax`.
+
+    Without `dim`, as in old programs, PyTorch's guess with its warning: dimension 0 of 0, 1 or 3, else 1.
+    """
+    return softmaxes.softmax(input, _chosen("softmax", input, dim, _stacklevel), dtype)
+
+
+def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """``log(softmax(input, dim))``; `dim` as there."""
+    return softmaxes.log_softmax(input, _chosen("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def _chosen(name: str, input: Any, dim: int | None, stacklevel: int) -> int:
+    if dim is not None:
+        return dim
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel,
+    )
+    return 0 if input.ndim in (0, 1, 3) else 1
 
 
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, *, dim: int = -1) -> Any:
