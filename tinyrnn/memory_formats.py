@@ -6,7 +6,7 @@ from typing import Any
 
 
 class memory_format:  # noqa: N801 (PyTorch's name)
-    """``tinyrnn.contiguous_format``, the last dimension fastest, or ``tinyrnn.preserve_format``, as in the tensor that is copied.
+    """`contiguous_format`: the last dimension fastest; `preserve_format`: as in the tensor that is copied.
 
     `order` is NumPy's letter for it.
     """

@@ -12,6 +12,7 @@ from tinyrnn import _lazy
 from tinyrnn.grad_modes import no_grad
 from tinyrnn.ops import activations, elementary
 from tinyrnn.ops import dropout as dropout_ops
+from tinyrnn.ops import softmax as softmaxes
 from tinyrnn.ops.activations import gelu, logsigmoid, sigmoid, softplus, tanh
 from tinyrnn.ops.attention import scaled_dot_product_attention
 from tinyrnn.ops.ctc import ctc_loss
@@ -32,7 +33,6 @@ from tinyrnn.ops.padding import pad
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.selection import where
 from tinyrnn.ops.shaping import clone
-from tinyrnn.ops import softmax as softmaxes
 from tinyrnn.ops.similarity import (
     cosine_embedding_loss,
     cosine_similarity,
