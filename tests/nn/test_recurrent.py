@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyrnn import dtypes
+import tinyrnn
+from tinyrnn import dtypes, nn
 from tinyrnn.creation import tensor
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.recurrent import GRU, LSTM, RNN
