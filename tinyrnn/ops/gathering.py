@@ -156,7 +156,8 @@ def diag(input, diagonal=0):
         size = x.shape[0] + abs(diagonal)
         zeros = np.zeros_like(x, shape=size * size)
         return reshape(index_copy(zeros, 0, _diagonal(size, size, diagonal), input), (size, size))
-    return index_select(reshape(input, (-1,)), 0, _diagonal(*x.shape, diagonal))
+    rows, columns = x.shape
+    return index_select(reshape(input, (-1,)), 0, _diagonal(rows, columns, diagonal))
 
 
 def _diagonal(rows, columns, diagonal):

@@ -217,9 +217,12 @@ class Traced(Tensor):
     def detach(self) -> Traced:
         return self
 
-    contiguous = cpu = detach
+    cpu = detach
 
-    def clone(self) -> Traced:
+    def contiguous(self, memory_format: Any = None) -> Traced:
+        return self
+
+    def clone(self, *, memory_format: Any = None) -> Traced:
         copy = self.trace.tensor(self.array.copy(), self.value)
         copy.sizes = self.sizes
         return copy
