@@ -186,7 +186,12 @@ def _chosen(name: str, input: Any, dim: int | None, stacklevel: int) -> int:
         f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
         stacklevel=stacklevel,
     )
-    return 0 if input.ndim in (0, 1, 3) else 1
+    return implicit_dim(input.ndim)
+
+
+def implicit_dim(ndim: int) -> int:
+    """The dimension that PyTorch guesses where none was given."""
+    return 0 if ndim in (0, 1, 3) else 1
 
 
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, *, dim: int = -1) -> Any:
