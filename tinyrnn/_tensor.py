@@ -411,7 +411,7 @@ class Tensor(TensorBase):
     float, double, half = conversion.float_, conversion.double, conversion.half
     int, long, short = conversion.int_, conversion.long, conversion.short
     byte, bool = conversion.byte, conversion.bool_
-    new, new_tensor = conversion.new, conversion.new_tensor
+    new, new_tensor, resize_ = conversion.new, conversion.new_tensor, conversion.resize_
     new_full, new_empty = conversion.new_full, conversion.new_empty
     new_zeros, new_ones = conversion.new_zeros, conversion.new_ones
     uniform_, normal_, random_ = random.uniform_, random.normal_, random.random_

@@ -296,6 +296,25 @@ def replace_data(self, value: Any) -> None:
     self.version.count += 1  # what was saved of the old memory must not be taken for the new: backward says so
 
 
+def resize_(self, *sizes: Any) -> Any:
+    """Give the tensor this shape, and memory of its own; elements are kept as far as they go, the rest is whatever was there.
+
+    Raises
+    ------
+    RuntimeError
+        If it requires a gradient.
+    """
+    if requires_grad(self):
+        raise RuntimeError(
+            "resize_: the tensor requires a gradient, expected one that does not; use reshape, or x.data.resize_"
+        )
+    resized = np.empty_like(self.array, order="C", shape=creation.shape_of("resize_", sizes))
+    count = min(resized.size, self.array.size)
+    resized.reshape(-1)[:count] = self.array.reshape(-1)[:count]
+    replace_data(self, wrap(resized))
+    return self
+
+
 def shallow_copy(self) -> Any:
     """A tensor on the same memory, of the same class and ``requires_grad``, without ``.grad``; it has no history."""
     result = self.__class__.__new__(self.__class__)

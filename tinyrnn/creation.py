@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -111,6 +112,8 @@ def array_from(data: Any, dtype: Any, copy: bool) -> np.ndarray:
         return np.array(data, dtype=found.numpy, copy=True if copy else None, subok=False)
     if hasattr(data, "__array__") and not isinstance(data, np.generic):
         return array_from(np.asarray(data), dtype, copy)
+    if isinstance(data, deque):
+        data = list(data)
     types = _types_in(data)
     if not types.issubset(_NUMBERS):
         data = _arrays_in(data)

@@ -62,6 +62,19 @@ def test_embedding_from_pretrained():
     np.testing.assert_array_equal(frozen(tinyrnn.tensor([4, 0])).array, table.array[[4, 0]])
 
 
+def test_options_of_an_embedding_are_handed_over_at_their_defaults():
+    table, ids = nn.Embedding(5, 3, 1, None, 2.0, False, False), tinyrnn.tensor([1, 4])
+    options = (table.padding_idx, table.max_norm, table.norm_type, table.scale_grad_by_freq, table.sparse)
+    assert tinyrnn.equal(nn.functional.embedding(ids, table.weight, *options), table(ids))
+    for make in (
+        lambda: nn.Embedding(5, 3, max_norm=1.0),
+        lambda: nn.functional.embedding(ids, table.weight, None, None, 2.0, True),
+        lambda: nn.Embedding.from_pretrained(table.weight, sparse=True),
+    ):
+        with pytest.raises(NotImplementedError, match="embedding: max_norm=.*expected None, False and False"):
+            make()
+
+
 @pytest.mark.parametrize("options", [{}, {"eps": 0.1}, {"bias": False}, {"elementwise_affine": False}])
 @pytest.mark.parametrize("normalized", [4, (4,), (3, 4)])
 def test_layer_norm(normalized, options):

@@ -39,7 +39,7 @@ def transposed(g: Graph, weight: Any) -> str:
 
 
 @emits(embedding.embedding)
-def _embedding(g, out, input, weight, padding_idx=None):
+def _embedding(g, out, input, weight, padding_idx=None, *defaults, **more_defaults):
     return g("Gather", g.value(weight), g.value(input))
 
 
