@@ -14,12 +14,12 @@ from tinyrnn._tensor import Tensor
 from tinyrnn.configuration import (
     are_deterministic_algorithms_enabled, get_num_threads, set_num_threads, show_config, use_deterministic_algorithms,
 )  # fmt: skip
-from tinyrnn.conversion import is_floating_point, is_tensor, numel
+from tinyrnn.conversion import is_complex, is_floating_point, is_tensor, numel
 from tinyrnn.creation import (
     tensor, as_tensor, asarray, from_numpy, from_dlpack, zeros, ones, empty, full, arange, linspace, eye,
     zeros_like, ones_like, empty_like, full_like,
 )  # fmt: skip
-from tinyrnn.devices import device
+from tinyrnn.devices import device, get_default_device, set_default_device
 from tinyrnn.dtypes import (
     bool_ as bool, uint8, int8, int16, int32, int64, short, int_ as int, long, float16, float32, float64, half,
     float_ as float, double, dtype, finfo, iinfo, can_cast, promote_types, result_type, get_default_dtype,
@@ -93,7 +93,7 @@ __all__ = [
     # size.py
     "Size",
     # devices.py
-    "device",
+    "device", "get_default_device", "set_default_device",
     # dtypes.py
     "bool", "uint8", "int8", "int16", "int32", "int64", "short", "int", "long", "float16", "float32", "float64",
     "half", "float", "double", "dtype", "finfo", "iinfo", "can_cast", "promote_types", "result_type",
@@ -104,7 +104,7 @@ __all__ = [
     "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "zeros", "ones", "empty", "full", "arange",
     "linspace", "eye", "zeros_like", "ones_like", "empty_like", "full_like",
     # conversion.py
-    "is_floating_point", "is_tensor", "numel",
+    "is_complex", "is_floating_point", "is_tensor", "numel",
     # generator.py
     "Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state",
     # random.py

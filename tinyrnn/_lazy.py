@@ -43,7 +43,7 @@ _BY_NAMES: dict[str, str] = {
     "DataParallel DistributedDataParallel parallel distributed": (
         "the model itself, whose kernels use all threads of one machine (set_num_threads)"
     ),
-    "data_ptr storage untyped_storage": "Tensor.numpy(), which shares the memory",
+    "cosh sinh tan asin acos atan fmod": "exp, sin, cos and remainder; numpy for the rest",
     "diagonal trace": "diag of a matrix; of a batch of them, indexing with two aranges",
     "distributions": "multinomial, bernoulli and normal to draw, log_softmax(-1).gather(-1, index) for log-probabilities",
     "Dropout1d Dropout2d dropout1d dropout2d AlphaDropout FeatureAlphaDropout": (
@@ -51,9 +51,14 @@ _BY_NAMES: dict[str, str] = {
     ),
     "EmbeddingBag embedding_bag": "Embedding, and .mean(1) or .sum(1) of what it gives",
     "fft stft": "numpy.fft, before the tensor is made",
+    "set_float32_matmul_precision set_flush_denormal set_num_interop_threads": (
+        "nothing to set: products are in full float32, and kernels flush denormals; set_num_threads is there"
+    ),
     "func vmap functional_call": "an op over one more dimension (all of them broadcast), and autograd.grad",
     "functional": "autograd.grad, once for each row of a Jacobian",
     "hub": "a model built here, and Module.load_state_dict",
+    "index_put index_put_ masked_scatter masked_scatter_": "x[indices] = values",
+    "inner ger tensordot kron": "matmul, outer and einsum",
     "kthvalue mode": "sort and topk",
     "linalg": "norm, matmul and einsum; numpy.linalg for the rest",
     "lobpcg svd qr inverse cholesky det": "numpy.linalg, of Tensor.numpy()",
@@ -68,8 +73,10 @@ _BY_NAMES: dict[str, str] = {
     "register_full_backward_hook register_backward_hook register_full_backward_pre_hook": (
         "register_forward_hook, and Tensor.register_hook on the output it is given"
     ),
+    "searchsorted bucketize histc": "numpy's, of Tensor.numpy()",
     "share_memory share_memory_": "state_dict(), sent to the other process as NumPy arrays",
     "sparse to_sparse sparse_coo_tensor": "dense tensors; Embedding and index_add for sums by index",
+    "storage untyped_storage": "Tensor.numpy(), which shares the memory",
     "swa_utils AveragedModel": "an average of state_dict()s, loaded with load_state_dict",
     "tensorboard": "training.Trainer(...), which writes history.jsonl and plots",
     "testing": "numpy.testing, of Tensor.numpy()",

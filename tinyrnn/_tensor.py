@@ -352,6 +352,10 @@ class Tensor(TensorBase):
     addcmul_ = writing.addcmul_
     addcdiv_ = writing.addcdiv_
     lerp_ = writing.lerp_
+    nan_to_num_ = writing.nan_to_num_
+    square_ = writing.square_
+    tril_ = writing.tril_
+    triu_ = writing.triu_
     masked_fill_ = writing.masked_fill_
     unsqueeze_ = writing.unsqueeze_
     squeeze_ = writing.squeeze_
@@ -390,6 +394,11 @@ class Tensor(TensorBase):
         return self.device.type == "cuda"
 
     @property
+    def is_sparse(self):
+        """False: no tensor is."""
+        return False
+
+    @property
     def itemsize(self):
         """Bytes of one element."""
         return self.array.itemsize
@@ -400,8 +409,10 @@ class Tensor(TensorBase):
         return self.array.nbytes
 
     size, stride, dim = conversion.size, conversion.stride, conversion.dim
+    ndimension, data_ptr = conversion.dim, conversion.data_ptr
     numel = nelement = conversion.numel
     element_size, is_floating_point = conversion.element_size, conversion.is_floating_point
+    is_complex = conversion.is_complex
     item, tolist = conversion.item, conversion.tolist
     __bool__, __float__, __int__, __index__ = conversion.truth, conversion.to_float, conversion.to_int, conversion.to_index
     __format__ = conversion.formatted

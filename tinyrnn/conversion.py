@@ -36,6 +36,11 @@ def _dimension(self, dim: int) -> int:
     return dim % ndim
 
 
+def data_ptr(self) -> int:
+    """The address of the first element: that of two tensors is the same if they share their memory from there on."""
+    return self.array.__array_interface__["data"][0]
+
+
 def dim(self) -> int:
     """The number of dimensions."""
     return self.array.ndim
@@ -54,6 +59,11 @@ def element_size(self) -> int:
 def is_floating_point(input) -> bool:
     """Whether the dtype is float16, float32 or float64."""
     return input.array.dtype.kind == "f"
+
+
+def is_complex(input: Any) -> bool:
+    """False: no tensor is."""
+    return False
 
 
 def is_tensor(obj: Any) -> bool:

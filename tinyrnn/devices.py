@@ -79,3 +79,14 @@ def available(value: Any) -> device:
     if found.index:
         raise RuntimeError(f"device '{found}' does not exist: there is one CPU device, 'cpu'")
     return found
+
+
+def get_default_device() -> device:
+    """Where tensors are made: on the CPU."""
+    return CPU
+
+
+def set_default_device(device: Any) -> None:
+    """Nothing changes for ``"cpu"`` or None; RuntimeError for a device on which no tensors can be made."""
+    if device is not None:
+        available(device)

@@ -71,7 +71,7 @@ def test_options_of_an_embedding_are_handed_over_at_their_defaults():
         lambda: nn.functional.embedding(ids, table.weight, None, None, 2.0, True),
         lambda: nn.Embedding.from_pretrained(table.weight, sparse=True),
     ):
-        with pytest.raises(NotImplementedError, match="embedding: max_norm=.*expected None, False and False"):
+        with pytest.raises(NotImplementedError, match=r"embedding: max_norm=.*expected None, False and False"):
             make()
 
 

@@ -26,6 +26,7 @@ from tinyrnn.ops.losses import (
     l1_loss,
     mse_loss,
     nll_loss,
+    old_reductions,
     smooth_l1_loss,
 )
 from tinyrnn.ops.normalization import layer_norm
@@ -222,6 +223,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     return _apply(dropout_ops.dropout, input, inplace, p, training)
 
 
+@old_reductions
 def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Any:
     """Kullback-Leibler divergence, element by element: target (log target - input).
 

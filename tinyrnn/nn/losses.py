@@ -7,10 +7,14 @@ from typing import Any
 from tinyrnn._tensor import Tensor
 from tinyrnn.nn import functional
 from tinyrnn.nn.module import Module
+from tinyrnn.ops.losses import old_reductions
 
 
 class _Loss(Module):
     """A loss with a `reduction`: "mean", "sum" or "none" over what the functional calls its elements."""
+
+    def __init_subclass__(cls) -> None:
+        cls.__init__ = old_reductions(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()

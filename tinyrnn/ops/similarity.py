@@ -5,7 +5,7 @@ from __future__ import annotations
 from tinyrnn.ops import arithmetic, powers
 from tinyrnn.ops.arithmetic import mul, sub
 from tinyrnn.ops.casting import array
-from tinyrnn.ops.losses import check_reduction, reduce
+from tinyrnn.ops.losses import check_reduction, old_reductions, reduce
 from tinyrnn.ops.norms import norm
 from tinyrnn.ops.reductions import require_float
 from tinyrnn.ops.reductions import sum as sum_along
@@ -45,6 +45,7 @@ def cdist(x1, x2, p=2.0):
     return norm(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, -1)
 
 
+@old_reductions
 def cosine_embedding_loss(input1, input2, target, margin=0.0, *, reduction="mean"):
     """1 - cos(input1, input2) where `target` is 1, max(0, cos - margin) where it is -1: (N, D) or (D,), target (N,) or ().
 
@@ -67,6 +68,7 @@ def cosine_embedding_loss(input1, input2, target, margin=0.0, *, reduction="mean
     return reduce(losses, reduction)
 
 
+@old_reductions
 def margin_ranking_loss(input1, input2, target, margin=0.0, *, reduction="mean"):
     """max(0, -target (input1 - input2) + margin): with `target` 1, input1 should be larger by `margin`, with -1 input2.
 
@@ -82,6 +84,7 @@ def margin_ranking_loss(input1, input2, target, margin=0.0, *, reduction="mean")
     return reduce(clamp_min(sub(margin, mul(target, sub(input1, input2))), 0), reduction)
 
 
+@old_reductions
 def triplet_margin_loss(anchor, positive, negative, margin=1.0, p=2, eps=1e-6, swap=False, *, reduction="mean"):
     """max(0, d(anchor, positive) - d(anchor, negative) + margin), d being `pairwise_distance` (Balntas et al. 2016).
 

@@ -271,7 +271,7 @@ _hand_over_methods()
 # ---- while a model is traced -----------------------------------------------------------------------------------------
 
 _running: list[Trace] = []
-_NEUTRAL = (conversion.is_tensor, conversion.is_floating_point, conversion.numel)
+_NEUTRAL = (conversion.is_tensor, conversion.is_floating_point, conversion.is_complex, conversion.numel)
 
 
 @contextlib.contextmanager
