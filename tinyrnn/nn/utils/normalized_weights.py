@@ -11,7 +11,8 @@ from tinyrnn.nn.parameter import Parameter
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
     """Let `module` train, in place of its parameter `name`, a length ``name_g`` and a direction ``name_v``; return it.
 
-    weight = g v / norm(v), which is computed anew whenever the module is called.
+    weight = g v / norm(v), which is computed anew whenever the module is called; ``layer.step(...)`` is no call, and sees it
+    anew only with `nn.utils.parametrizations.weight_norm`.
 
     Parameters
     ----------
