@@ -74,6 +74,7 @@ def test_gradients_are_wanted_as_before():
 
 WINDOWS = {
     "rows": lambda x: [x[1:3], x[2:4], x[3:]],
+    "the shorter first": lambda x: [x, x[0], x[3:]],
     "columns": lambda x: [x[:, 1], x[:, ::2], x.t()[1:]],
     "other storage, too": lambda x: [x[0], x.clone(), x[0, 2:4], x.double(), x[1]],
     "expanded": lambda x: [x[0, 0].expand(3), x[0], x[:1].expand(4, 5)],

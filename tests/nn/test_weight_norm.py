@@ -1,4 +1,4 @@
-"""Weight norm, by hook and as a parametrization: PyTorch's numbers, names and gradients, in linear and recurrent layers."""
+"""Weight norm, in both ways that PyTorch has: its numbers, names and gradients, in linear and recurrent layers."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ LAYERS = {
     "gru": (lambda nn: nn.GRU(4, 3, bidirectional=True), ["weight_hh_l0_reverse"]),
     "bias": (lambda nn: nn.Linear(4, 3), ["bias"]),
 }
-WAYS = {"hook": lambda nn: nn.utils.weight_norm, "parametrization": lambda nn: nn.utils.parametrizations.weight_norm}
+WAYS = {"old": lambda nn: nn.utils.weight_norm, "parametrization": lambda nn: nn.utils.parametrizations.weight_norm}
 
 
 def first(output):
@@ -79,7 +79,8 @@ def test_removing_it_gives_the_parameter_back():
     with tinyrnn.no_grad():
         linear.weight_g *= 2
     nn.utils.remove_weight_norm(linear)
-    assert sorted(name for name, _ in linear.named_parameters()) == sorted(before) and not linear._forward_pre_hooks
+    assert sorted(name for name, _ in linear.named_parameters()) == sorted(before)
+    assert isinstance(linear.weight, nn.Parameter) and linear.weight.requires_grad
     assert tinyrnn.allclose(linear(x) - linear.bias, 2 * (y - linear.bias), atol=1e-6)
     with pytest.raises(ValueError, match="weight_norm of 'weight' not found in Linear"):
         nn.utils.remove_weight_norm(linear)
@@ -94,9 +95,26 @@ def test_what_cannot_be_normalized():
             way(nn)(nn.Linear(4, 3), "weight_hh")
 
 
-def test_a_copy_has_weights_of_its_own():
-    linear = nn.utils.parametrizations.weight_norm(nn.Linear(4, 3))
-    other = copy.deepcopy(linear)
+@pytest.mark.parametrize("way", WAYS)
+def test_a_copy_has_weights_of_its_own(way):
+    lstm = WAYS[way](nn)(nn.LSTM(4, 3), "weight_hh_l0")
+    other = copy.deepcopy(lstm)
     with tinyrnn.no_grad():
-        other.parametrizations.weight.original0 *= 2
-    assert tinyrnn.allclose(other.weight, 2 * linear.weight) and type(linear).__name__ == "ParametrizedLinear"
+        next(p for name, p in other.named_parameters() if name.endswith(("_g", "original0"))).mul_(2)
+    assert tinyrnn.allclose(other.weight_hh_l0, 2 * lstm.weight_hh_l0)
+    assert type(lstm).__name__ == {"old": "LSTM", "parametrization": "ParametrizedLSTM"}[way]
+    WAYS[way](nn)(other, "weight_ih_l0")
+    assert isinstance(lstm.weight_ih_l0, nn.Parameter) and not isinstance(other.weight_ih_l0, nn.Parameter)
+    if way == "old":
+        nn.utils.remove_weight_norm(other, "weight_hh_l0")
+        assert isinstance(other.weight_hh_l0, nn.Parameter) and not isinstance(lstm.weight_hh_l0, nn.Parameter)
+
+
+def test_a_stream_sees_the_weights_of_now():
+    lstm, x = nn.utils.weight_norm(nn.LSTM(4, 3), "weight_hh_l0"), tinyrnn.randn(5, 2, 4)
+    with tinyrnn.no_grad():
+        lstm.weight_hh_l0_g *= 3
+    state = None
+    for step in x:
+        y, state = lstm.step(step, state)
+    assert tinyrnn.allclose(y, lstm(x)[0][-1], atol=1e-6)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from tinyrnn.nn.module import Module
@@ -11,8 +12,7 @@ from tinyrnn.nn.parameter import Parameter
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
     """Let `module` train, in place of its parameter `name`, a length ``name_g`` and a direction ``name_v``; return it.
 
-    weight = g v / norm(v), which is computed anew whenever the module is called; ``layer.step(...)`` is no call, and sees it
-    anew only with `nn.utils.parametrizations.weight_norm`.
+    weight = g v / norm(v), computed whenever it is read.
 
     Parameters
     ----------
@@ -26,15 +26,12 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
     AttributeError
         If there is no such parameter.
     """
-    if _hook_of(module, name) is not None:
+    if f"{name}_g" in module._parameters:
         raise RuntimeError(f"Cannot register two weight_norm hooks on the same parameter {name}")
     weight = module.get_parameter(name)
-    hook = _Normalized(name, dim)
-    del module._parameters[name]
+    compute(module, name, lambda self: normalized(getattr(self, f"{name}_g"), getattr(self, f"{name}_v"), dim))
     module.register_parameter(f"{name}_g", Parameter(length(weight, dim).detach()))
     module.register_parameter(f"{name}_v", Parameter(weight.detach()))
-    setattr(module, name, hook.weight(module))
-    module.register_forward_pre_hook(hook)
     return module
 
 
@@ -46,33 +43,19 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
     ValueError
         If `weight_norm` was not called for it.
     """
-    key = _hook_of(module, name)
-    if key is None:
+    if f"{name}_g" not in module._parameters:
         raise ValueError(f"weight_norm of '{name}' not found in {module}")
-    weight = module._forward_pre_hooks.pop(key)[0].weight(module)
-    delattr(module, name)
+    weight = Parameter(getattr(module, name).detach())
     del module._parameters[f"{name}_g"], module._parameters[f"{name}_v"]
-    module.register_parameter(name, Parameter(weight.detach()))
+    module.register_parameter(name, weight)
     return module
 
 
-class _Normalized:
-    """The hook that puts the weight together before every call."""
-
-    def __init__(self, name: str, dim: int | None) -> None:
-        self.name = name
-        self.dim = dim
-
-    def weight(self, module: Module) -> Any:
-        return normalized(getattr(module, f"{self.name}_g"), getattr(module, f"{self.name}_v"), self.dim)
-
-    def __call__(self, module: Module, inputs: tuple) -> None:
-        setattr(module, self.name, self.weight(module))
-
-
-def _hook_of(module: Module, name: str) -> Any:
-    hooks = module._forward_pre_hooks.items()
-    return next((key for key, (hook, _) in hooks if isinstance(hook, _Normalized) and hook.name == name), None)
+def compute(module: Module, name: str, function: Callable[[Any], Any], class_name: str | None = None) -> None:
+    """Let ``module.<name>`` be ``function(module)`` in place of a parameter; once that raises AttributeError, what is registered."""
+    del module._parameters[name]
+    cls = type(module)
+    module.__class__ = type(class_name or cls.__name__, (cls,), {name: property(function)})
 
 
 def normalized(g: Any, v: Any, dim: int | None) -> Any:

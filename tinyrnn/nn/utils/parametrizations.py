@@ -8,7 +8,7 @@ from tinyrnn import _lazy
 from tinyrnn.nn.container import ModuleDict
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.nn.utils.normalized_weights import length, normalized
+from tinyrnn.nn.utils.normalized_weights import compute, length, normalized
 
 __all__ = ["weight_norm"]
 
@@ -16,10 +16,7 @@ __getattr__ = _lazy.answering(__name__)
 
 
 def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Module:
-    """Let `module` train, in place of its parameter `name`, a length and a direction; return it.
-
-    As `nn.utils.weight_norm`, but the weight is computed when it is read, and the two parameters are called
-    ``parametrizations.<name>.original0`` and ``original1``.
+    """`nn.utils.weight_norm`, whose two parameters are ``parametrizations.<name>.original0`` and ``original1``.
 
     Raises
     ------
@@ -27,12 +24,12 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
         If there is no such parameter.
     """
     weight = module.get_parameter(name)
+    class_name = module._get_name()
     if "parametrizations" not in module._modules:
         module.register_module("parametrizations", ModuleDict())
-        module.__class__ = type(f"Parametrized{module._get_name()}", (type(module),), {})
-    del module._parameters[name]
+        class_name = f"Parametrized{class_name}"
     module.parametrizations[name] = _WeightNorm(weight, dim)
-    setattr(type(module), name, property(lambda self: self.parametrizations[name]()))
+    compute(module, name, lambda self: self.parametrizations[name](), class_name)
     return module
 
 
