@@ -52,7 +52,7 @@ def remove_weight_norm(module: Module, name: str = "weight") -> Module:
 
 
 def compute(module: Module, name: str, function: Callable[[Any], Any], class_name: str | None = None) -> None:
-    """Let ``module.<name>`` be ``function(module)`` in place of a parameter; once that raises AttributeError, what is registered."""
+    """Let ``module.<name>`` be ``function(module)`` and no parameter; once that raises AttributeError, what is registered."""
     del module._parameters[name]
     cls = type(module)
     module.__class__ = type(class_name or cls.__name__, (cls,), {name: property(function)})
