@@ -107,6 +107,13 @@ def test_tensor_copies_and_the_others_share():
     assert np.shares_memory(tinyrnn.asarray(array).array, array)
 
 
+def test_tensor_of_a_deque():
+    from collections import deque
+
+    x = tinyrnn.tensor(deque([1.0, 2.5]))
+    assert x.tolist() == [1.0, 2.5] and x.dtype == tinyrnn.float32
+
+
 def test_tensor_of_a_tensor_warns_and_copies():
     x = tinyrnn.ones(2, requires_grad=True)
     with pytest.warns(UserWarning, match="detach"):

@@ -19,7 +19,7 @@ LAYERS = [
     {"_compiled", "_uncompiled"},
     {"kernels"},
     {"engine"},
-    {"dtypes", "devices", "size", "generator"},
+    {"dtypes", "devices", "size", "memory_formats", "generator"},
     {"ops"},
     {"_tensor"},
     {"nn", "optim"},

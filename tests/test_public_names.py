@@ -53,7 +53,15 @@ def test_unknown_names_are_answered_with_the_nearest():
         ("nn.utils", "spectral_norm", None),
         ("nn.utils.rnn", "pack_padded_sequnce", "pack_padded_sequence"),
         ("optim", "RMSProp", "RMSprop"),
-        ("optim.lr_scheduler", "CosineLR", "CosineAnnealingLR"),
+        ("optim.lr_scheduler", "CosineAnealingLR", "CosineAnnealingLR"),
+        ("optim.lr_scheduler", "CosineLR", None),
+        ("nn", "cat", "tinyrnn.cat$"),
+        ("nn", "Lstm", "LSTM$"),
+        ("nn", "EmbeddingBag", r"Embedding, and \.mean"),
+        ("nn.functional", "LSTM", "tinyrnn.nn.LSTM$"),
+        ("optim", "StepLR", "tinyrnn.optim.lr_scheduler.StepLR$"),
+        ("optim", "Adadelta", "Adam"),
+        ("cuda", "amp", r"model\.half"),
         ("utils.data", "Dataloader", "DataLoader"),
         ("optim", "AdamWW", "AdamW"),
         ("autograd", "Funktion", "Function"),
@@ -63,10 +71,26 @@ def test_so_are_those_of_the_parts(place, name, near):
     import importlib
 
     module = importlib.import_module(f"tinyrnn.{place}")
+    place = place.replace(".", r"\.")
     answer = rf"^tinyrnn\.{place} has no '{name}' \(it is a subset of PyTorch\); "
-    with pytest.raises(AttributeError, match=answer + (f"the nearest there is: .*{near}" if near else "")):
+    with pytest.raises(AttributeError, match=answer + (f"the nearest there is: .*{near}" if near else r"(the nearest|dir\()")):
         getattr(module, name)
     assert not hasattr(module, name) and not hasattr(module, "__wrapped__")
+
+
+def test_names_of_other_parts_are_found_from_the_top():
+    for name, near in {"LSTM": "tinyrnn.nn.LSTM", "Adam": "tinyrnn.optim.Adam", "view_as": "Tensor.view_as"}.items():
+        with pytest.raises(AttributeError, match=f"has no '{name}'.*the nearest there is: {near}$"):
+            getattr(tinyrnn, name)
+    with pytest.raises(AttributeError, match=r"Tensor has no 'stack'.*the nearest there is: tinyrnn.stack$"):
+        tinyrnn.ones(2).stack
+
+
+def test_what_stands_instead_is_never_there_itself():
+    from tinyrnn import _lazy
+
+    public = {name for part in _lazy._PUBLIC for name in vars(_lazy.importlib.import_module(f"tinyrnn.{part}".rstrip(".")))}
+    assert set(_lazy._INSTEAD) & public <= {"functional"}  # of autograd
 
 
 def test_parts_are_there():

@@ -176,9 +176,6 @@ DIFFERENCES = {
     "load": ["weights_only=True, in PyTorch None"],  # None means True there
     "meshgrid": ["indexing=ij, in PyTorch None"],  # None means "ij" there, with a warning
     "utils.data.random_split": ["generator=None, in PyTorch the default generator"],  # which None means here
-    # a dimension that is guessed is never worth the bug; what stands between is PyTorch's own
-    "nn.functional.softmax": ["dtype at position 2, where PyTorch has _stacklevel", "dim=nothing, in PyTorch None"],
-    "nn.functional.log_softmax": ["dtype at position 2, where PyTorch has _stacklevel", "dim=nothing, in PyTorch None"],
 }
 
 

@@ -236,6 +236,27 @@ def test_data_shares_the_version():
         y.sum().backward()
 
 
+def test_what_optimizers_and_old_programs_ask(torch):
+    for lib in (tinyrnn, torch):
+        x = lib.ones(2, 3)
+        assert not (x.is_sparse or x.is_complex() or lib.is_complex(x)) and x.ndimension() == 2
+        assert x.data_ptr() == x.detach()[0].data_ptr() != x[1].data_ptr()
+        lib.set_default_device("cpu")
+        assert str(lib.get_default_device()) == "cpu"
+    with pytest.raises(RuntimeError):
+        tinyrnn.set_default_device("cuda")
+
+
+def test_resize(torch):
+    for lib in (tinyrnn, torch):
+        x = lib.arange(6).reshape(2, 3)
+        assert x.resize_(2, 2) is x and x.tolist() == [[0, 1], [2, 3]]
+        assert lib.ones(2).new().resize_((3, 1)).fill_(2).tolist() == [[2], [2], [2]]
+        assert lib.ones(2).resize_(lib.ones(3).size())[:2].tolist() == [1, 1]
+        with pytest.raises(RuntimeError, match=r"requires? a? ?grad"):
+            lib.ones(2, requires_grad=True).resize_(3)
+
+
 def test_pickling_is_refused():
     with pytest.raises(TypeError, match="never pickled: save it with safetensors"):
         pickle.dumps(tinyrnn.ones(2))

@@ -14,7 +14,7 @@ from tinyrnn._tensor import Tensor
 from tinyrnn.configuration import (
     are_deterministic_algorithms_enabled, get_num_threads, set_num_threads, show_config, use_deterministic_algorithms,
 )  # fmt: skip
-from tinyrnn.conversion import is_floating_point, is_tensor, numel
+from tinyrnn.conversion import is_complex, is_floating_point, is_tensor, numel
 from tinyrnn.creation import (
     tensor, as_tensor, asarray, from_numpy, from_dlpack, zeros, ones, empty, full, arange, linspace, eye,
     zeros_like, ones_like, empty_like, full_like,
@@ -25,6 +25,7 @@ from tinyrnn.dtypes import (
     float_ as float, double, dtype, finfo, iinfo, can_cast, promote_types, result_type, get_default_dtype,
     set_default_dtype,
 )  # fmt: skip
+from tinyrnn.memory_formats import contiguous_format, preserve_format
 from tinyrnn.grad_modes import (
     no_grad, enable_grad, inference_mode, set_grad_enabled, is_grad_enabled, is_inference_mode_enabled,
 )  # fmt: skip
@@ -46,7 +47,7 @@ from tinyrnn.ops.comparison import (
     bitwise_and, bitwise_or, bitwise_xor, bitwise_not, equal, isclose, allclose, not_equal, less, less_equal,
     greater, greater_equal,
 )  # fmt: skip
-from tinyrnn.ops.counting import bincount, unique
+from tinyrnn.ops.counting import bincount, unique, unique_consecutive
 from tinyrnn.ops.einsum import einsum
 from tinyrnn.ops.elementary import (
     exp, expm1, log, log2, log10, log1p, sin, cos, erf, abs, absolute, sign, floor, ceil, trunc, round,
@@ -54,7 +55,7 @@ from tinyrnn.ops.elementary import (
 from tinyrnn.ops.extremes import amax, amin, max, min, argmax, argmin
 from tinyrnn.ops.flipping import flip, roll
 from tinyrnn.ops.gathering import (
-    gather, scatter, scatter_add, take_along_dim, index_select, index_add, index_copy, index_fill,
+    gather, scatter, scatter_add, take_along_dim, index_select, index_add, index_copy, index_fill, diag,
 )  # fmt: skip
 from tinyrnn.ops.masking import masked_fill, masked_select, tril, triu, nonzero
 from tinyrnn.ops.normalization import layer_norm
@@ -71,8 +72,9 @@ from tinyrnn.ops.shaping import (
     unsqueeze, broadcast_to, broadcast_tensors, meshgrid, clone,
 )  # fmt: skip
 from tinyrnn.ops.slicing import narrow, select, unbind, split, chunk, cat, concat, concatenate, stack, hstack, vstack
+from tinyrnn.ops.similarity import cdist, cosine_similarity, pairwise_distance
 from tinyrnn.ops.softmax import softmax, log_softmax
-from tinyrnn.ops.sorting import sort, argsort, topk
+from tinyrnn.ops.sorting import sort, argsort, topk, median
 from tinyrnn.printing import set_printoptions
 from tinyrnn.random import (
     bernoulli, multinomial, normal, rand, rand_like, randint, randint_like, randn, randn_like, randperm,
@@ -91,18 +93,18 @@ __all__ = [
     # size.py
     "Size",
     # devices.py
-    "device",
-    "get_default_device",
-    "set_default_device",
+    "device", "get_default_device", "set_default_device",
     # dtypes.py
     "bool", "uint8", "int8", "int16", "int32", "int64", "short", "int", "long", "float16", "float32", "float64",
     "half", "float", "double", "dtype", "finfo", "iinfo", "can_cast", "promote_types", "result_type",
     "get_default_dtype", "set_default_dtype",
+    # memory_formats.py
+    "contiguous_format", "preserve_format",
     # creation.py
     "tensor", "as_tensor", "asarray", "from_numpy", "from_dlpack", "zeros", "ones", "empty", "full", "arange",
     "linspace", "eye", "zeros_like", "ones_like", "empty_like", "full_like",
     # conversion.py
-    "is_floating_point", "is_tensor", "numel",
+    "is_complex", "is_floating_point", "is_tensor", "numel",
     # generator.py
     "Generator", "default_generator", "get_rng_state", "initial_seed", "manual_seed", "seed", "set_rng_state",
     # random.py
@@ -142,8 +144,8 @@ __all__ = [
     "sum", "mean", "var", "std", "logsumexp", "logaddexp", "cumsum", "cumprod", "prod", "all", "any", "count_nonzero",
     # ops/extremes.py
     "amax", "amin", "max", "min", "argmax", "argmin",
-    # ops/norms.py
-    "norm",
+    # ops/norms.py, ops/similarity.py
+    "norm", "cdist", "cosine_similarity", "pairwise_distance",
     # ops/softmax.py
     "softmax", "log_softmax",
     # ops/shaping.py
@@ -158,11 +160,11 @@ __all__ = [
     "vstack",
     # ops/gathering.py
     "gather", "scatter", "scatter_add", "take_along_dim", "index_select", "index_add", "index_copy",
-    "index_fill",
+    "index_fill", "diag",
     # ops/masking.py
     "masked_fill", "masked_select", "tril", "triu", "nonzero",
     # ops/sorting.py, ops/counting.py
-    "sort", "argsort", "topk", "bincount", "unique",
+    "sort", "argsort", "topk", "median", "bincount", "unique", "unique_consecutive",
     # ops/normalization.py
     "layer_norm",
     # numbers, and the parts that load when asked for

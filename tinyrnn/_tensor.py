@@ -302,6 +302,7 @@ class Tensor(TensorBase):
     index_add = gathering.index_add
     index_copy = gathering.index_copy
     index_fill = gathering.index_fill
+    diag = gathering.diag
     masked_fill = masking.masked_fill
     masked_select = masking.masked_select
     tril = masking.tril
@@ -310,7 +311,9 @@ class Tensor(TensorBase):
     sort = sorting.sort
     argsort = sorting.argsort
     topk = sorting.topk
+    median = sorting.median
     unique = counting.unique
+    unique_consecutive = counting.unique_consecutive
     bincount = counting.bincount
 
     # ---- in-place writes (ops/writing.py) ----
@@ -349,6 +352,10 @@ class Tensor(TensorBase):
     addcmul_ = writing.addcmul_
     addcdiv_ = writing.addcdiv_
     lerp_ = writing.lerp_
+    nan_to_num_ = writing.nan_to_num_
+    square_ = writing.square_
+    tril_ = writing.tril_
+    triu_ = writing.triu_
     masked_fill_ = writing.masked_fill_
     unsqueeze_ = writing.unsqueeze_
     squeeze_ = writing.squeeze_
@@ -387,6 +394,11 @@ class Tensor(TensorBase):
         return self.device.type == "cuda"
 
     @property
+    def is_sparse(self):
+        """False: no tensor is."""
+        return False
+
+    @property
     def itemsize(self):
         """Bytes of one element."""
         return self.array.itemsize
@@ -397,8 +409,10 @@ class Tensor(TensorBase):
         return self.array.nbytes
 
     size, stride, dim = conversion.size, conversion.stride, conversion.dim
+    ndimension, data_ptr = conversion.dim, conversion.data_ptr
     numel = nelement = conversion.numel
     element_size, is_floating_point = conversion.element_size, conversion.is_floating_point
+    is_complex = conversion.is_complex
     item, tolist = conversion.item, conversion.tolist
     __bool__, __float__, __int__, __index__ = conversion.truth, conversion.to_float, conversion.to_int, conversion.to_index
     __format__ = conversion.formatted
@@ -408,7 +422,7 @@ class Tensor(TensorBase):
     float, double, half = conversion.float_, conversion.double, conversion.half
     int, long, short = conversion.int_, conversion.long, conversion.short
     byte, bool = conversion.byte, conversion.bool_
-    new, new_tensor = conversion.new, conversion.new_tensor
+    new, new_tensor, resize_ = conversion.new, conversion.new_tensor, conversion.resize_
     new_full, new_empty = conversion.new_full, conversion.new_empty
     new_zeros, new_ones = conversion.new_zeros, conversion.new_ones
     uniform_, normal_, random_ = random.uniform_, random.normal_, random.random_

@@ -10,6 +10,7 @@ import numpy as np
 from tinyrnn import creation, devices, dtypes, legacy
 from tinyrnn.engine.base import TensorBase, as_array, version_of, wrap
 from tinyrnn.engine.tape import requires_grad
+from tinyrnn.memory_formats import order_of
 from tinyrnn.ops.casting import cast
 from tinyrnn.ops.transfer import transfer
 from tinyrnn.size import Size
@@ -36,6 +37,11 @@ def _dimension(self, dim: int) -> int:
     return dim % ndim
 
 
+def data_ptr(self) -> int:
+    """The address of the first element: that of two tensors is the same if they share their memory from there on."""
+    return self.array.__array_interface__["data"][0]
+
+
 def dim(self) -> int:
     """The number of dimensions."""
     return self.array.ndim
@@ -54,6 +60,11 @@ def element_size(self) -> int:
 def is_floating_point(input) -> bool:
     """Whether the dtype is float16, float32 or float64."""
     return input.array.dtype.kind == "f"
+
+
+def is_complex(input: Any) -> bool:
+    """False: no tensor is."""
+    return False
 
 
 def is_tensor(obj: Any) -> bool:
@@ -158,11 +169,14 @@ def to(self, *args: Any, **kwargs: Any) -> Any:
     other : a tensor whose dtype and device are taken.
     non_blocking : allowed, because programs pass it; every copy here is done when the call returns.
     copy : copy even if nothing changes.
+    memory_format : `tinyrnn.contiguous_format`, or by default `tinyrnn.preserve_format`.
     """
+    order = order_of(kwargs.pop("memory_format", None))
     device, dtype, copy = _destination(args, kwargs)
     result = self if dtype is None else cast(self, dtype.numpy)
     result = result if device is None else transfer(result, device)
-    return self.clone() if copy and result is self else result
+    result = self.clone() if copy and result is self else result
+    return result.contiguous() if order == "C" else result
 
 
 def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, Any, bool]:
@@ -170,7 +184,7 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, An
     names = ("dtype", "device", "other", "non_blocking", "copy")
     unknown = [name for name in kwargs if name not in names]
     if unknown:
-        raise TypeError(f"to() got an unexpected keyword argument {unknown[0]!r}; it takes {', '.join(names)}")
+        raise TypeError(f"to() got an unexpected keyword argument {unknown[0]!r}; it takes {', '.join(names)}, memory_format")
     given = dict(kwargs)
     flags = []
     for value in args:
@@ -305,6 +319,25 @@ def replace_data(self, value: Any) -> None:
     self.array = value.array
     self.version = version_of(value)
     self.version.count += 1  # what was saved of the old memory must not be taken for the new: backward says so
+
+
+def resize_(self, *sizes: Any) -> Any:
+    """Give the tensor this shape, and memory of its own; elements are kept as far as they go, the rest is whatever was there.
+
+    Raises
+    ------
+    RuntimeError
+        If it requires a gradient.
+    """
+    if requires_grad(self):
+        raise RuntimeError(
+            "resize_: the tensor requires a gradient, expected one that does not; use reshape, or x.data.resize_"
+        )
+    resized = np.empty_like(self.array, order="C", shape=creation.shape_of("resize_", sizes))
+    count = min(resized.size, self.array.size)
+    resized.reshape(-1)[:count] = self.array.reshape(-1)[:count]
+    replace_data(self, wrap(resized))
+    return self
 
 
 def shallow_copy(self) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections import deque
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from tinyrnn import dtypes
 from tinyrnn.devices import is_array, library, of_array, put
 from tinyrnn.dtypes import dtype as Dtype
 from tinyrnn.engine.base import TensorBase, wrap
+from tinyrnn.memory_formats import order_of
 from tinyrnn.ops.casting import convert_number
 from tinyrnn.size import Size
 
@@ -116,6 +118,8 @@ def array_from(data: Any, dtype: Any, copy: bool) -> np.ndarray:
         return data.astype((wanted or dtypes.of_array(data)).numpy, copy=copy)
     if hasattr(data, "__array__") and not isinstance(data, np.generic):
         return array_from(np.asarray(data), dtype, copy)
+    if isinstance(data, deque):
+        data = list(data)
     types = _types_in(data)
     if not types.issubset(_NUMBERS):
         data = _arrays_in(data)
@@ -314,30 +318,45 @@ def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, 
     return new(np.eye(rows, columns, dtype=_numpy_dtype(dtype)), requires_grad, device)
 
 
-def _like(function: Any, input: Any, dtype: Any, device: Any, requires_grad: bool, *arguments: Any) -> Any:
+def _like(function: Any, input: Any, dtype: Any, device: Any, requires_grad: bool, memory_format: Any, *arguments: Any) -> Any:
     """A new array of the shape and the array type of `input`."""
     array = input.array if isinstance(input, TensorBase) else input
     found = array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-    return new(function(array, *arguments, dtype=found), requires_grad, of_array(array) if device is None else device)
+    made = function(array, *arguments, dtype=found, order=order_of(memory_format))
+    return new(made, requires_grad, of_array(array) if device is None else device)
 
 
-def zeros_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def zeros_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Any:
     """Zeros of the shape, dtype and device of `input`."""
-    return _like(np.zeros_like, input, dtype, device, requires_grad)
+    return _like(np.zeros_like, input, dtype, device, requires_grad, memory_format)
 
 
-def ones_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def ones_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Any:
     """Ones of the shape, dtype and device of `input`."""
-    return _like(np.ones_like, input, dtype, device, requires_grad)
+    return _like(np.ones_like, input, dtype, device, requires_grad, memory_format)
 
 
-def empty_like(input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def empty_like(
+    input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, memory_format: Any = None
+) -> Any:
     """An uninitialised tensor of the shape, dtype and device of `input`."""
-    return _like(np.empty_like, input, dtype, device, requires_grad)
+    return _like(np.empty_like, input, dtype, device, requires_grad, memory_format)
 
 
-def full_like(input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:
+def full_like(
+    input: Any,
+    fill_value: Any,
+    *,
+    dtype: Any = None,
+    device: Any = None,
+    requires_grad: bool = False,
+    memory_format: Any = None,
+) -> Any:
     """One number in the shape, dtype and device of `input`."""
     value = fill_value.item() if isinstance(fill_value, TensorBase) else fill_value  # type: ignore[attr-defined]
     found = input.array.dtype if dtype is None else dtypes.as_dtype(dtype).numpy
-    return _like(np.full_like, input, dtype, device, requires_grad, convert_number(value, found)[()])
+    return _like(np.full_like, input, dtype, device, requires_grad, memory_format, convert_number(value, found)[()])

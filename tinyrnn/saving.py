@@ -2,7 +2,8 @@
 
 The arrays are the file's tensors, named by number; its metadata holds the structure as JSON. There None, booleans, numbers,
 strings and lists stand for themselves, and everything else is an object with one key: ``{"tensor": [number,
-requires_grad]}``, ``{"dict": [[key, value], ...]}``, ``{"tuple": [...]}``.
+requires_grad]}``, ``{"dict": [[key, value], ...]}``, ``{"tuple": [...]}``. Tensors that overlap in memory are one array of
+the file; each adds ``[offset, shape, strides]``, its window in elements.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ _MAPPINGS: dict[str, Any] = {"dict": dict, "OrderedDict": OrderedDict, "Counter"
 _NAMES = {kind: name for name, kind in (_SEQUENCES | _MAPPINGS).items()}
 _FORMAT = "tinyrnn"  # the key of the metadata
 _NOT_OURS = object()
+_DEEPEST = 100  # so that reading never runs into Python's own limit
+_MOST_BITS = 10_000  # of an integer, as Python refuses to read more than some thousand digits
 
 
 def save(obj: Any, f: Any) -> None:
@@ -37,9 +40,9 @@ def save(obj: Any, f: Any) -> None:
     ----------
     obj
         Tensors, numbers, strings, booleans and None, in dicts, lists, tuples, sets, OrderedDicts and Counters nested at will:
-        the ``state_dict()`` of a model, optimizer or schedule is all of that. Tensors that are one window onto one memory, as
-        tied weights are, are stored once, and share it again once loaded. A Parameter comes back as a tensor that requires a
-        gradient.
+        the ``state_dict()`` of a model, optimizer or schedule is all of that. Tensors that overlap in memory, as tied weights
+        and views do, are stored once, with what lies between their elements, and share it again once loaded; what lies
+        around them is not stored. A Parameter comes back as a tensor that requires a gradient.
     f : path or file object
         A file object has to be open for writing bytes.
 
@@ -47,6 +50,8 @@ def save(obj: Any, f: Any) -> None:
     ------
     TypeError
         If something in `obj` is of another type, naming its place.
+    ValueError
+        If `obj` is nested more than 100 deep, or an integer has more than 10,000 bits.
     OSError
         If the file cannot be written; the old one is then as it was.
     """
@@ -56,7 +61,7 @@ def save(obj: Any, f: Any) -> None:
 
     writer = _Writer()
     structure = writer.packed(obj, "obj")
-    arrays = {str(number): array for number, array in enumerate(writer.arrays)}
+    arrays = {str(number): array for number, array in enumerate(writer.arrays())}
     data = to_bytes(arrays, metadata={_FORMAT: json.dumps(structure)})
     if isinstance(f, (str, os.PathLike)):
         write_atomically(Path(f), data)
@@ -109,37 +114,86 @@ class _Writer:
     """Takes an object apart into JSON and `arrays`."""
 
     def __init__(self) -> None:
-        self.arrays: list[np.ndarray] = []
-        self._numbers: dict[tuple, int] = {}
+        self._tensors: list[tuple[list, np.ndarray]] = []  # what stands for it in the JSON, and its array
 
-    def packed(self, value: Any, place: str) -> Any:
+    def packed(self, value: Any, place: str, depth: int = 0) -> Any:
         kind = type(value)
+        if kind is int and value.bit_length() > _MOST_BITS:
+            raise ValueError(f"save: {place} is an integer of {value.bit_length()} bits, expected at most 10000; save hex(...)")
         if kind in _PLAIN:
             return value
         if isinstance(value, TensorBase):
-            return {"tensor": [self._number(value.array), requires_grad(value)]}
+            entry = [0, requires_grad(value)]
+            self._tensors.append((entry, value.array))
+            return {"tensor": entry}
+        if depth == _DEEPEST:
+            raise ValueError(f"save: obj is nested more than {_DEEPEST} deep, or holds itself; save flatter lists or dicts")
         if kind is list:
-            return self._items(value, place)
+            return self._items(value, place, depth)
         if kind in _NAMES and isinstance(value, dict):
-            keys = [self.packed(key, f"key {key!r} of {place}") for key in value]
-            return {_NAMES[kind]: list(zip(keys, [self.packed(item, f"{place}[{key!r}]") for key, item in value.items()]))}
+            keys = [self.packed(key, f"key {_shown(key)} of {place}", depth + 1) for key in value]
+            items = [self.packed(item, f"{place}[{key!r}]", depth + 1) for key, item in value.items()]
+            return {_NAMES[kind]: list(zip(keys, items))}
         if kind in _NAMES:
-            return {_NAMES[kind]: self._items(value, place)}
+            return {_NAMES[kind]: self._items(value, place, depth)}
         if isinstance(value, np.generic) and value.dtype.kind in "biuf" and value.dtype != np.longdouble:
             return {"number": [value.dtype.name, value.item()]}
         raise TypeError(f"save: {place} is of type {kind.__name__}, which is never written to a file; {_remedy(value, place)}")
 
-    def _items(self, values: Iterable[Any], place: str) -> list[Any]:
-        return [self.packed(value, f"{place}[{number}]") for number, value in enumerate(values)]
+    def _items(self, values: Iterable[Any], place: str, depth: int) -> list[Any]:
+        return [self.packed(value, f"{place}[{number}]", depth + 1) for number, value in enumerate(values)]
 
-    def _number(self, array: Any) -> int:
-        """The number of `array` in the file: that of an earlier one, if it is the same window onto the same memory."""
-        pointer = array.__array_interface__["data"][0] if array.size else id(array)
-        window = (pointer, array.shape, array.strides, array.dtype)
-        if window not in self._numbers:
-            self._numbers[window] = len(self.arrays)
-            self.arrays.append(np.asarray(array, order="C"))
-        return self._numbers[window]
+    def arrays(self) -> list[np.ndarray]:
+        """The arrays to store. The entries of the tensors are told which is theirs, and which part of it."""
+        arrays: list[np.ndarray] = []
+        for group in _overlapping(self._tensors):
+            windows = {(_address(array), array.shape, array.strides) for _, array in group}
+            _, first = group[0]
+            if len(windows) > 1:
+                size, low = first.itemsize, _address(first)
+                last = max(_end(array) for _, array in group)
+                first = np.lib.stride_tricks.as_strided(first, ((last - low) // size,), (size,))
+            for entry, array in group:
+                entry[0] = len(arrays)
+                if len(windows) > 1:
+                    strides = [stride // size for stride in array.strides]
+                    entry.append([(_address(array) - low) // size, list(array.shape), strides])
+            arrays.append(np.asarray(first, order="C"))
+        return arrays
+
+
+def _overlapping(tensors: list[tuple[list, np.ndarray]]) -> Iterable[list[tuple[list, np.ndarray]]]:
+    """Groups of those whose memory, from the first element to the last, overlaps; in each, the first begins first."""
+    groups: list[list] = []
+    end, kind = 0, None
+    for each in sorted(tensors, key=lambda each: (_kind(each[1]), _address(each[1]))):
+        array = each[1]
+        if not (groups and _kind(array) == kind and _address(array) < end):
+            groups.append([])
+            end, kind = 0, _kind(array)
+        groups[-1].append(each)
+        end = max(end, _end(array))
+    return groups
+
+
+def _kind(array: Any) -> tuple:
+    """Arrays of one kind can be windows onto one array of elements; any other is the only one of its kind."""
+    size = array.itemsize
+    plain = array.size and all(stride >= 0 and stride % size == 0 for stride in array.strides)
+    return (array.dtype.str, _address(array) % size, 0 if plain else id(array))
+
+
+def _address(array: Any) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _end(array: Any) -> int:
+    """The address behind the last element."""
+    return _address(array) + sum((n - 1) * stride for n, stride in zip(array.shape, array.strides)) + array.itemsize
+
+
+def _shown(key: Any) -> str:
+    return "(an integer)" if type(key) is int and key.bit_length() > _MOST_BITS else repr(key)
 
 
 def _remedy(value: Any, place: str) -> str:
@@ -188,7 +242,7 @@ def _unpacked(packed: Any, tensors: dict[int, Any], place: Any) -> Any:
         return packed
     ((kind, content),) = packed.items()
     if kind == "tensor":
-        return _tensor(tensors[content[0]], content[1], place)
+        return _tensor(tensors[content[0]], *content[1:], place=place)
     if kind == "number":
         dtype = np.dtype(content[0])
         if dtype.kind not in "biuf":
@@ -198,12 +252,21 @@ def _unpacked(packed: Any, tensors: dict[int, Any], place: Any) -> Any:
     return _MAPPINGS[kind](dict(items)) if kind in _MAPPINGS else _SEQUENCES[kind](items)
 
 
-def _tensor(stored: Any, tracked: bool, place: Any) -> Any:
-    tensor = wrap(stored.array)
+def _tensor(stored: Any, tracked: bool, window: Any = None, *, place: Any) -> Any:
+    tensor = wrap(stored.array if window is None else _windowed(stored.array, *window))
     tensor.version = version_of(stored)  # shared: one memory, one counter of writes
     tensor = place(tensor)
     tensor.requires_grad = tracked
     return tensor
+
+
+def _windowed(array: Any, offset: int, shape: list[int], strides: list[int]) -> Any:
+    """A window onto a vector, in elements; ValueError if it reaches out of it."""
+    last = offset + sum((n - 1) * stride for n, stride in zip(shape, strides, strict=True))
+    if min(offset, *strides, 0) < 0 or min(shape, default=1) < 1 or last >= array.size:
+        raise ValueError(f"a window of shape {shape} reaches out of {array.size} elements")
+    steps = [stride * array.itemsize for stride in strides]
+    return np.lib.stride_tricks.as_strided(array[offset:], shape, steps)
 
 
 def _placing(map_location: Any) -> Any:

@@ -263,6 +263,33 @@ def test_layers_are_ordered_by_number_random_states_are_left_out_and_models_with
         load_keras(model, path)
 
 
+DAMAGES = {
+    "text": lambda whole: b"no weights at all",
+    "nothing": lambda whole: b"",
+    "half": lambda whole: whole[: len(whole) // 2],
+    "all but the end": lambda whole: whole[:-20],
+    "overwritten": lambda whole: whole[:400] + bytes(len(whole) - 600) + whole[-200:],
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("ending", ["keras", "weights.h5"])
+def test_damaged_files_are_one_sentence(ending, damage, tmp_path):
+    pytest.importorskip("h5py")
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(DAMAGES[damage]((FIXTURE / f"forecaster.{ending}").read_bytes()))
+    with pytest.raises(ValueError, match=r"(is damaged, or not of Keras 3, expected a \.keras or|^LSTM: Keras has 0)"):
+        load_keras(Forecaster(), path)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", "{}", '{"config": {"layers": [{}]}}', '{"config": 1}'])
+def test_a_damaged_description_is_one_sentence(text, tmp_path):
+    pytest.importorskip("h5py")
+    path = rewritten(tmp_path / "a.keras", lambda contents: contents.update({"config.json": text}))
+    with pytest.raises(ValueError, match="is damaged, or not of Keras 3"):
+        load_keras(Forecaster(), path)
+
+
 def test_what_is_not_a_source():
     with pytest.raises(TypeError, match=r"source is dict, expected a Keras model or a path"):
         load_keras(nn.Linear(1, 1), {})

@@ -230,3 +230,10 @@ def test_custom_cells_and_insides_are_refused(same_in_onnx_runtime):
         same_in_onnx_runtime(nn.CustomRNN(Cell, I, H), (tinyrnn.randn(T, B, I),))
     with pytest.raises(NotImplementedError, match=r"the layer LSTM, called at .*: states of all steps and gates"):
         same_in_onnx_runtime(nn.LSTM(I, H), (tinyrnn.randn(T, B, I), {"gates": True}))
+
+
+@pytest.mark.parametrize("way", [nn.utils.weight_norm, nn.utils.parametrizations.weight_norm])
+def test_weights_that_are_computed(way, same_in_onnx_runtime):
+    layer = way(way(nn.LSTM(I, H, bidirectional=True), "weight_hh_l0"), "weight_ih_l0_reverse")
+    proto = check_layer(layer, same_in_onnx_runtime)
+    assert [node.op_type for node in proto.graph.node].count("LSTM") == 1

@@ -62,6 +62,19 @@ def test_embedding_from_pretrained():
     np.testing.assert_array_equal(frozen(tinyrnn.tensor([4, 0])).array, table.array[[4, 0]])
 
 
+def test_options_of_an_embedding_are_handed_over_at_their_defaults():
+    table, ids = nn.Embedding(5, 3, 1, None, 2.0, False, False), tinyrnn.tensor([1, 4])
+    options = (table.padding_idx, table.max_norm, table.norm_type, table.scale_grad_by_freq, table.sparse)
+    assert tinyrnn.equal(nn.functional.embedding(ids, table.weight, *options), table(ids))
+    for make in (
+        lambda: nn.Embedding(5, 3, max_norm=1.0),
+        lambda: nn.functional.embedding(ids, table.weight, None, None, 2.0, True),
+        lambda: nn.Embedding.from_pretrained(table.weight, sparse=True),
+    ):
+        with pytest.raises(NotImplementedError, match=r"embedding: max_norm=.*expected None, False and False"):
+            make()
+
+
 @pytest.mark.parametrize("options", [{}, {"eps": 0.1}, {"bias": False}, {"elementwise_affine": False}])
 @pytest.mark.parametrize("normalized", [4, (4,), (3, 4)])
 def test_layer_norm(normalized, options):
@@ -89,6 +102,7 @@ ACTIVATIONS = {
     "log_softmax": lambda nn: nn.LogSoftmax(dim=0),
     "log_sigmoid": lambda nn: nn.LogSigmoid(),
     "hardtanh": lambda nn: nn.Hardtanh(-0.5, 1.5),
+    "relu6": lambda nn: nn.ReLU6(),
     "selu": lambda nn: nn.SELU(),
     "softsign": lambda nn: nn.Softsign(),
     "hardsigmoid": lambda nn: nn.Hardsigmoid(),
@@ -110,7 +124,7 @@ def test_activations(name):
     compare(ACTIVATIONS[name], normal(4, 3, 2), tolerance=TOLERANCES.get(name, 1e-10))
 
 
-@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "SELU", "SiLU", "Hardtanh", "Hardsigmoid"])
+@pytest.mark.parametrize("name", ["ReLU", "LeakyReLU", "ELU", "SELU", "SiLU", "Hardtanh", "ReLU6", "Hardsigmoid"])
 def test_inplace_activations(name):
     """The result is the input, overwritten, and gradients go through it."""
     compare(lambda nn: nn.Sequential(nn.Linear(3, 3), getattr(nn, name)(inplace=True)), normal(4, 3), tolerance=1e-7)
@@ -189,7 +203,6 @@ def test_dropout():
         (lambda: nn.Embedding(4, 3), lambda: tinyrnn.tensor([-1]), IndexError, "-1.*num_embeddings=4"),
         (lambda: nn.Embedding(4, 3), lambda: tinyrnn.ones(2), RuntimeError, "must be integers.*long"),
         (lambda: nn.LayerNorm((3, 4)), lambda: tinyrnn.ones(4, 3), ValueError, r"expected normalized_shape=\(3, 4\)"),
-        (lambda: nn.Softmax(), lambda: tinyrnn.ones(4, 3), ValueError, "dim was not given"),
     ],
 )
 def test_errors_name_the_layer_and_the_fix(layer, x, error, message):
@@ -220,5 +233,17 @@ def test_dtype_errors_advise_only_what_works(layer):
 
 @pytest.mark.parametrize("function", [nn.functional.softmax, nn.functional.log_softmax])
 def test_softmax_over_no_dimension(function):
+    torch = pytest.importorskip("torch")
+    theirs = getattr(torch.nn.functional, function.__name__)
+    for shape in ((), (3,), (2, 3), (2, 3, 4), (2, 3, 2, 2)):
+        x = np.asarray(normal(*shape) * 2)
+        with pytest.warns(UserWarning, match=f"Implicit dimension choice for {function.__name__} has been deprecated") as seen:
+            y = function(tinyrnn.tensor(x))
+        assert seen[0].filename == __file__
+        with pytest.warns(UserWarning):
+            np.testing.assert_allclose(y.numpy(), theirs(torch.tensor(x)).numpy(), rtol=1e-12)
+    with pytest.warns(UserWarning) as seen:
+        nn.Softmax()(tinyrnn.ones(2, 3))
+    assert seen[0].filename == __file__
     with pytest.raises(TypeError, match=r"softmax\(\): dim is None, expected the dimension to normalize over; pass dim=-1"):
-        function(tinyrnn.ones(2, 3), dim=None)
+        tinyrnn.softmax(tinyrnn.ones(2, 3), None)

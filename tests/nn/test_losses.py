@@ -161,3 +161,40 @@ def test_ctc_takes_its_options():
     assert nn.CTCLoss(4)(x, tinyrnn.tensor([[0, 0]]), (2,), (2,)).item() == float("inf")
     with pytest.raises(ValueError, match="CTCLoss: reduction='avg', expected 'mean', 'sum' or 'none'"):
         nn.CTCLoss(reduction="avg")
+
+
+OLD = {
+    "MSELoss": ({}, lambda x: x * 0.5),
+    "L1Loss": ({}, lambda x: x * 0.5),
+    "SmoothL1Loss": ({}, lambda x: x * 0.5),
+    "CrossEntropyLoss": ({"ignore_index": 1}, lambda x: x.argmax(1)),
+    "NLLLoss": ({}, lambda x: x.argmax(1)),
+    "KLDivLoss": ({}, lambda x: x.softmax(1)),
+    "BCEWithLogitsLoss": ({}, lambda x: x.sigmoid()),
+    "CosineEmbeddingLoss": ({}, None),
+}
+
+
+@pytest.mark.parametrize("flags", [{"size_average": False}, {"reduce": False}, {"size_average": True, "reduce": True}])
+@pytest.mark.parametrize("name", OLD)
+def test_old_names_of_the_reduction(name, flags):
+    torch = pytest.importorskip("torch")
+    options, target = OLD[name]
+    found = []
+    for lib in (tinyrnn, torch):
+        x = lib.tensor(rng().standard_normal((4, 5)))
+        given = (x, target(x)) if target else (x, x * x, lib.tensor([1, -1, 1, 1]))
+        with pytest.warns(UserWarning, match="size_average and reduce args will be deprecated, please use reduction='"):
+            loss = getattr(lib.nn, name)(**flags, **options)
+        found.append((loss.reduction, loss(*given).numpy()))
+    assert found[0][0] == found[1][0]
+    np.testing.assert_allclose(found[0][1], found[1][1], rtol=1e-12)
+
+
+@pytest.mark.parametrize("name", ["mse_loss", "l1_loss", "smooth_l1_loss", "kl_div", "binary_cross_entropy"])
+def test_old_names_of_the_reduction_in_functions(name):
+    x, target = tinyrnn.tensor(rng().random((4, 5))), tinyrnn.tensor(rng().random((4, 5)))
+    function = getattr(nn.functional, name)
+    with pytest.warns(UserWarning, match="please use reduction='sum'") as seen:
+        assert tinyrnn.equal(function(x, target, size_average=False), function(x, target, reduction="sum"))
+    assert seen[0].filename == __file__

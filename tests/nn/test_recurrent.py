@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tinyrnn import dtypes
+import tinyrnn
+from tinyrnn import dtypes, nn
 from tinyrnn.creation import tensor
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.recurrent import GRU, LSTM, RNN
@@ -358,3 +359,34 @@ def test_errors_carry_the_path_of_the_layer():
 
     with pytest.raises(RuntimeError, match=r"^lstm: input has 8 features, expected input_size=3"):
         Model()(zeros(5, 2, 8))
+
+
+def test_bases_are_public_as_in_pytorch():
+    layers = [nn.RNN(2, 3), nn.LSTM(2, 3), nn.GRU(2, 3)]
+    cells = [nn.RNNCell(2, 3), nn.LSTMCell(2, 3), nn.GRUCell(2, 3)]
+    assert [isinstance(each, nn.RNNBase) for each in layers + cells] == [True] * 3 + [False] * 3
+    assert [isinstance(each, nn.RNNCellBase) for each in layers + cells] == [False] * 3 + [True] * 3
+    layer, x = nn.RNNBase("LSTM", 2, 3, 2, True, True, 0.0, True, 1), tinyrnn.randn(4, 5, 2)
+    same = nn.LSTM(2, 3, 2, batch_first=True, bidirectional=True, proj_size=1)
+    same.load_state_dict(layer.state_dict())
+    assert tinyrnn.equal(layer(x)[0], same(x)[0])
+    with pytest.raises(ValueError, match="Unrecognized RNN mode: LTSM; expected one of RNN_TANH"):
+        nn.RNNBase("LTSM", 2, 3)
+    with pytest.raises(ValueError, match="options of an LSTM, got them with mode='GRU'"):
+        nn.RNNBase("GRU", 2, 3, proj_size=1)
+
+
+def test_a_cell_of_ones_own_on_the_base():
+    class Gated(nn.RNNCellBase):
+        def __init__(self):
+            super().__init__(2, 3, bias=True, num_chunks=2)
+
+        def forward(self, input, h):
+            gates = nn.functional.linear(input, self.weight_ih, self.bias_ih) + h @ self.weight_hh.t() + self.bias_hh
+            z, n = gates.chunk(2, 1)
+            return h + z.sigmoid() * (n.tanh() - h)
+
+    cell = Gated()
+    assert cell.weight_ih.shape == (6, 2) and cell(tinyrnn.randn(4, 2), tinyrnn.zeros(4, 3)).shape == (4, 3)
+    with pytest.raises(NotImplementedError, match="RNNCellBase, which has no forward; define it"):
+        nn.RNNCellBase(2, 3, True, 2)(tinyrnn.randn(4, 2))

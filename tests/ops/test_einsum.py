@@ -79,3 +79,27 @@ def test_errors(equation, shapes, message):
 def test_diagonals_are_out():
     with pytest.raises(NotImplementedError, match="takes a diagonal"):
         tinyrnn.einsum("ii->i", tinyrnn.ones(2, 2))
+
+
+@pytest.mark.parametrize(
+    "spell",
+    [
+        lambda einsum, x, y: einsum(x, [0, 1, 2], y, [0, 2, 3], [0, 1, 3]),
+        lambda einsum, x, y: einsum(x, [7, 51, 2], y, [7, 2, 30]),
+        lambda einsum, x, y: einsum(x, [..., 0, 1], y, (..., 1, 2), [..., 2, 0]),
+        lambda einsum, x, y: einsum(x, [4, 2, 0], []),
+        lambda einsum, x, y: einsum(x, [4, 2, 0]),
+    ],
+)
+def test_numbers_in_place_of_letters(spell):
+    torch = pytest.importorskip("torch")
+    data = arrays([(2, 3, 4), (2, 4, 5)])
+    ours, theirs = (spell(lib.einsum, *map(lib.tensor, data)) for lib in (tinyrnn, torch))
+    np.testing.assert_allclose(ours.numpy(), theirs.numpy(), rtol=1e-12, atol=1e-12)
+
+
+def test_numbers_that_are_none():
+    x = tinyrnn.ones(2, 3)
+    for wrong in ([0, 52], [-1, 0], ["i", "j"], 0):
+        with pytest.raises(RuntimeError, match=r"each operand followed by a list of numbers from 0 to 51, got (\[|0)"):
+            tinyrnn.einsum(x, wrong)

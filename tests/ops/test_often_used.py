@@ -95,6 +95,15 @@ def test_unique(options):
     check(lambda lib, x: x.unique(**options), np.array([[3, 1], [0, 1], [3, 1]], np.int32))
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"return_inverse": True}, {"return_counts": True, "return_inverse": True}, {"dim": 0}, {"dim": -1}]
+)
+def test_unique_consecutive(options):
+    for data in ([1, 1, 2, 2, 2, 1, 3, 3], [[3, 1], [3, 1], [2, 3]], [[1, 1], [NAN, NAN]], []):
+        check(lambda lib, x: lib.unique_consecutive(x.detach(), **options), np.array(data, np.float32))
+    check(lambda lib, x: x.unique_consecutive(return_counts=True, return_inverse=True, dim=1), np.array([[1, 1, 2], [0, 0, 2]]))
+
+
 def test_unique_keeps_every_nan():
     assert len(tinyrnn.unique(tinyrnn.tensor([NAN, 1.0, NAN]))) == 3
 
@@ -119,6 +128,15 @@ def test_stacks(name, shapes):
 
 
 SIMILARITY = {
+    "pairwise": lambda lib, x, y: lib.nn.functional.pairwise_distance(x, y),
+    "pairwise 1": lambda lib, x, y: lib.nn.PairwiseDistance(p=1.0, eps=0.01, keepdim=True)(x, y[0]),
+    "cdist": lambda lib, x, y: lib.cdist(x, y[:3]),
+    "cdist 1": lambda lib, x, y: lib.cdist(x.reshape(2, 2, 3), y[:1], p=1.0),
+    "cdist 3": lambda lib, x, y: lib.cdist(x, y, 3.0),
+    "cdist inf": lambda lib, x, y: lib.cdist(x, y, p=INF),
+    "triplet": lambda lib, x, y: lib.nn.TripletMarginLoss()(x, y, x * y),
+    "triplet swap": lambda lib, x, y: lib.nn.TripletMarginLoss(2.0, 3.0, swap=True, reduction="none")(x, y, 0.3 * x),
+    "triplet sum": lambda lib, x, y: lib.nn.functional.triplet_margin_loss(x, y, y[:1], margin=0.5, p=1, reduction="sum"),
     "normalize": lambda lib, x, y: lib.nn.functional.normalize(x) * y,
     "normalize 1": lambda lib, x, y: lib.nn.functional.normalize(x * y, p=1, dim=0),
     "cosine_similarity": lambda lib, x, y: lib.nn.functional.cosine_similarity(x, y),
@@ -143,6 +161,22 @@ def test_normalize_of_zeros_has_no_nan():
     check(
         lambda lib, x, y: lib.nn.CosineEmbeddingLoss()(x, y, lib.tensor([1, -1])), np.zeros((2, 3)), normal(2, 3), second=False
     )
+
+
+def test_the_gradient_of_no_distance_is_no_nan():
+    x = tinyrnn.ones(3, 2, requires_grad=True)
+    tinyrnn.cdist(x, x.detach()).sum().backward()
+    assert x.grad.tolist() == [[0, 0]] * 3
+
+
+def test_distances_have_to_fit():
+    with pytest.raises(RuntimeError, match=r"cdist: expected x1 \(..., M, D\) and x2 \(..., N, D\), got"):
+        tinyrnn.cdist(tinyrnn.ones(2, 3), tinyrnn.ones(2, 4))
+    with pytest.raises(RuntimeError, match="triplet_margin_loss: expected tensors of as many dimensions each"):
+        tinyrnn.nn.functional.triplet_margin_loss(tinyrnn.ones(2, 3), tinyrnn.ones(3), tinyrnn.ones(3))
+    for make in (tinyrnn.nn.TripletMarginLoss, lambda margin: tinyrnn.nn.functional.triplet_margin_loss(1, 1, 1, margin)):
+        with pytest.raises(ValueError, match="margin must be greater than 0, got 0"):
+            make(margin=0)
 
 
 def test_targets_have_to_fit():

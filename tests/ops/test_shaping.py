@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes
 
+import tinyrnn
 from tinyrnn.autograd.wengert import tape
 from tinyrnn.engine.backward import gradients_of
 from tinyrnn.engine.base import wrap
@@ -185,6 +186,27 @@ def test_a_loop_over_time_is_one_node():
     x = leaf(X)
     first, second = x
     assert [node.name for node in tape(first * second)] == ["unbind", "mul"]
+
+
+@pytest.mark.parametrize("name", ["preserve_format", "contiguous_format"])
+def test_memory_formats(name):
+    torch = pytest.importorskip("torch")
+    strides = []
+    for lib in (tinyrnn, torch):
+        x, wanted = lib.zeros(3, 4).t(), getattr(lib, name)
+        copies = [x.clone(memory_format=wanted), x.to(lib.float64, memory_format=wanted), x.to(memory_format=wanted, copy=True)]
+        copies += [getattr(lib, f"{kind}_like")(x, memory_format=wanted) for kind in ("zeros", "ones", "empty")]
+        copies += [lib.full_like(x, 2, memory_format=wanted), x.contiguous(memory_format=lib.contiguous_format)]
+        strides.append([each.stride() for each in copies])
+    assert strides[0] == strides[1]
+    assert repr(getattr(tinyrnn, name)) == f"tinyrnn.{name}"
+
+
+def test_other_memory_formats_are_refused():
+    with pytest.raises(NotImplementedError, match="memory_format='channels_last' is none that tinyrnn has; pass"):
+        tinyrnn.ones(2).clone(memory_format="channels_last")
+    with pytest.raises(RuntimeError, match="preserve_format keeps any order"):
+        tinyrnn.ones(2).contiguous(memory_format=tinyrnn.preserve_format)
 
 
 def test_contiguous_is_the_tensor_itself_where_nothing_is_to_do():

@@ -21,6 +21,10 @@ CASES = {
     "topk dim": lambda lib, x: lib.topk(x, 3, dim=1, largest=False),
     "topk all": lambda lib, x: x.topk(4, -1, True, True),
     "topk none": lambda lib, x: x.topk(0, dim=0),
+    "median": lambda lib, x: lib.median(x),
+    "median dim": lambda lib, x: x.median(dim=1),
+    "median even": lambda lib, x: lib.median(x, -1, keepdim=True),
+    "median 0-d": lambda lib, x: (x[0, 0, 0].median(), *x[0, 0, 0].median(0)),
     "0-d": lambda lib, x: (*x[0, 0, 0].sort(), *x[0, 0, 0].topk(1), x[0, 0, 0].argsort()),
     "empty": lambda lib, x: (*x[:, :0].sort(), *x[:, :0].topk(1)),
 }
@@ -33,7 +37,7 @@ def test_equals_pytorch(name):
     check(CASES[name], np.random.default_rng(2).permutation(24).reshape(2, 3, 4))
 
 
-@pytest.mark.parametrize("name", ["sort", "sort dim", "topk", "topk dim", "topk all"])
+@pytest.mark.parametrize("name", ["sort", "sort dim", "topk", "topk dim", "topk all", "median dim", "median even"])
 def test_derivatives(name):
     check_derivatives(lambda lib, x: CASES[name](lib, x)[0], X)
 
@@ -43,6 +47,16 @@ def test_derivatives(name):
 def test_stable_order_with_ties_and_nan(values, descending):
     check(lambda lib, x: x.sort(stable=True, descending=descending), np.array(values), gradients=False)
     check(lambda lib, x: x.topk(len(values) // 2, largest=descending)[0], np.array(values), gradients=False)
+
+
+@pytest.mark.parametrize("dim", [None, 0, 1])
+def test_median_with_ties_and_nan(dim):
+    data = np.array([[1.0, 1.0, 2.0, 1.0], [np.nan, 2.0, np.nan, 1.0], [3.0, 1.0, 2.0, 2.0]])
+    for each in (data, data[::2]):
+        check(lambda lib, x: x.median() if dim is None else x.median(dim).values, each, gradients=dim is None)
+    assert tinyrnn.median(tinyrnn.tensor([1.0, np.nan, 0.0, np.nan]), 0).indices == 1
+    with pytest.raises(IndexError, match=r"median\(\): expected at least one element along dimension 0"):
+        leaf(X[:0]).median(0)
 
 
 def test_results_have_names():
@@ -61,5 +75,5 @@ def test_errors():
 
 def test_results_are_named_after_their_op():
     x = tinyrnn.tensor([[2.0, 1.0]])
-    for name, result in {"sort": x.sort(), "topk": x.topk(1), "max": x.max(1), "min": x.min(1)}.items():
+    for name, result in {"sort": x.sort(), "topk": x.topk(1), "max": x.max(1), "median": x.median(1), "min": x.min(1)}.items():
         assert repr(result).startswith(f"{name}(values=tensor(") and result._fields == ("values", "indices")

@@ -6,6 +6,7 @@ import io
 import json
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ def load_keras(model: Module, source: Any) -> Module:
     Raises
     ------
     ValueError
-        If number, shapes or settings of the layers differ; nothing is copied then.
+        If number, shapes or settings of the layers differ, or the file is none of these or damaged; nothing is copied then.
     ImportError
         If h5py, which reads the files, is missing.
     """
@@ -193,9 +194,24 @@ class _KerasLayer(NamedTuple):
     settings: dict[str, Any]
 
 
+# What reading raises that is no file of Keras, or not a whole one.
+_DAMAGES = (
+    OSError, KeyError, TypeError, AttributeError, RuntimeError, json.JSONDecodeError, UnicodeDecodeError, zipfile.BadZipFile,
+    zlib.error,
+)  # fmt: skip
+
+
 def _layers_from(source: Any) -> list[_KerasLayer]:
     if isinstance(source, (str, Path)):
-        layers = _from_file(Path(source))
+        try:
+            layers = _from_file(Path(source))
+        except (FileNotFoundError, PermissionError):
+            raise
+        except _DAMAGES as error:
+            raise ValueError(
+                f"{source} is damaged, or not of Keras 3, expected a .keras or .weights.h5 file; what was wrong: "
+                f"{type(error).__name__}: {error}"
+            ) from error
     elif hasattr(source, "get_weights"):
         layers = list(_from_live(source))
     else:

@@ -15,6 +15,7 @@ from tinyrnn.nn.activation import (
     LogSoftmax,
     PReLU,
     ReLU,
+    ReLU6,
     Sigmoid,
     SiLU,
     Softmax,
@@ -45,14 +46,16 @@ from tinyrnn.nn.losses import (
     MarginRankingLoss,
     MSELoss,
     NLLLoss,
+    PairwiseDistance,
     SmoothL1Loss,
+    TripletMarginLoss,
 )
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.multihead import MultiheadAttention
 from tinyrnn.nn.normalization import LayerNorm
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.nn.recurrent import GRU, LSTM, RNN
-from tinyrnn.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell
+from tinyrnn.nn.recurrent import GRU, LSTM, RNN, RNNBase
+from tinyrnn.nn.recurrent_cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from tinyrnn.nn.summarize import summary
 
 __all__ = [
@@ -101,13 +104,17 @@ __all__ = [
     "MSELoss",
     "MultiheadAttention",
     "NLLLoss",
+    "PairwiseDistance",
     "Parameter",
     "ParameterDict",
     "ParameterList",
     "PReLU",
     "ReLU",
+    "ReLU6",
     "RNN",
+    "RNNBase",
     "RNNCell",
+    "RNNCellBase",
     "ScaledDotAttention",
     "SELU",
     "Sequential",
@@ -118,6 +125,7 @@ __all__ = [
     "Softplus",
     "Softsign",
     "Tanh",
+    "TripletMarginLoss",
     "Unflatten",
     "functional",
     "init",

@@ -197,6 +197,16 @@ class Hardtanh(Module):
         return f"min_val={self.min_val}, max_val={self.max_val}{', inplace=True' if self.inplace else ''}"
 
 
+class ReLU6(Hardtanh):
+    """x clamped to [0, 6]."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+    def extra_repr(self) -> str:
+        return "inplace=True" if self.inplace else ""
+
+
 class Softmax(Module):
     """exp(x) / sum(exp(x)), the sum over dimension `dim`."""
 
@@ -205,7 +215,7 @@ class Softmax(Module):
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
-        return functional.softmax(input, _given(self))
+        return functional.softmax(input, self.dim, _stacklevel=5)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
@@ -219,17 +229,10 @@ class LogSoftmax(Module):
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
-        return functional.log_softmax(input, _given(self))
+        return functional.log_softmax(input, self.dim, _stacklevel=5)
 
     def extra_repr(self) -> str:
         return f"dim={self.dim}"
-
-
-def _given(layer: Softmax | LogSoftmax) -> int:
-    """The layer's `dim`: PyTorch guesses one (with a warning) where it was left out, which is never worth the bug."""
-    if layer.dim is None:
-        layer.fail("dim was not given, expected the dimension to normalize over; pass dim=-1 for the last")
-    return layer.dim
 
 
 class Flatten(Module):

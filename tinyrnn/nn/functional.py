@@ -5,12 +5,14 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from tinyrnn import _lazy
 from tinyrnn.grad_modes import no_grad
 from tinyrnn.ops import activations, elementary
 from tinyrnn.ops import dropout as dropout_ops
+from tinyrnn.ops import softmax as softmaxes
 from tinyrnn.ops.activations import gelu, logsigmoid, sigmoid, softplus, tanh
 from tinyrnn.ops.attention import scaled_dot_product_attention
 from tinyrnn.ops.ctc import ctc_loss
@@ -24,6 +26,7 @@ from tinyrnn.ops.losses import (
     l1_loss,
     mse_loss,
     nll_loss,
+    old_reductions,
     smooth_l1_loss,
 )
 from tinyrnn.ops.normalization import layer_norm
@@ -31,8 +34,14 @@ from tinyrnn.ops.padding import pad
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.selection import where
 from tinyrnn.ops.shaping import clone
-from tinyrnn.ops.similarity import cosine_embedding_loss, cosine_similarity, margin_ranking_loss, normalize
-from tinyrnn.ops.softmax import log_softmax, softmax
+from tinyrnn.ops.similarity import (
+    cosine_embedding_loss,
+    cosine_similarity,
+    margin_ranking_loss,
+    normalize,
+    pairwise_distance,
+    triplet_margin_loss,
+)
 
 __all__ = [
     "binary_cross_entropy",
@@ -64,9 +73,11 @@ __all__ = [
     "normalize",
     "one_hot",
     "pad",
+    "pairwise_distance",
     "prelu",
     "relu",
     "scaled_dot_product_attention",
+    "relu6",
     "relu_",
     "selu",
     "sigmoid",
@@ -76,6 +87,7 @@ __all__ = [
     "softplus",
     "softsign",
     "tanh",
+    "triplet_margin_loss",
 ]
 
 __getattr__ = _lazy.answering(__name__)
@@ -118,6 +130,11 @@ def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: b
     return _apply(activations.hardtanh, input, inplace, min_val, max_val)
 
 
+def relu6(input: Any, inplace: bool = False) -> Any:
+    """x clamped to [0, 6]."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
 def selu(input: Any, inplace: bool = False) -> Any:
     """1.0507 x where x > 0, else 1.7581 (exp(x) - 1): keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
     return _apply(lambda x: activations.elu(x, 1.6732632423543772) * 1.0507009873554805, input, inplace)
@@ -150,6 +167,34 @@ def hardsigmoid(input: Any, inplace: bool = False) -> Any:
     return _apply(lambda x: activations.hardtanh(x + 3, 0.0, 6.0) / 6, input, inplace)
 
 
+def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """``exp(input) / sum(exp(input))`` along `dim`; see `tinyrnn.softmax`.
+
+    Without `dim`, as in old programs, PyTorch's guess with its warning: dimension 0 of 0, 1 or 3, else 1.
+    """
+    return softmaxes.softmax(input, _chosen("softmax", input, dim, _stacklevel), dtype)
+
+
+def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:
+    """``log(softmax(input, dim))``; `dim` as there."""
+    return softmaxes.log_softmax(input, _chosen("log_softmax", input, dim, _stacklevel), dtype)
+
+
+def _chosen(name: str, input: Any, dim: int | None, stacklevel: int) -> int:
+    if dim is not None:
+        return dim
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. Change the call to include dim=X as an argument.",
+        stacklevel=stacklevel,
+    )
+    return implicit_dim(input.ndim)
+
+
+def implicit_dim(ndim: int) -> int:
+    """The dimension that PyTorch guesses where none was given."""
+    return 0 if ndim in (0, 1, 3) else 1
+
+
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, *, dim: int = -1) -> Any:
     """A sample from the categorical distribution of `logits` over `dim`, relaxed so that it has a gradient (Jang et al. 2017).
 
@@ -178,6 +223,7 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     return _apply(dropout_ops.dropout, input, inplace, p, training)
 
 
+@old_reductions
 def kl_div(input: Any, target: Any, *, reduction: str = "mean", log_target: bool = False) -> Any:
     """Kullback-Leibler divergence, element by element: target (log target - input).
 

@@ -28,24 +28,28 @@ class RNNBase(WeightedModule, RecurrentLayer):
         mode: str,
         input_size: int,
         hidden_size: int,
-        num_layers: int,
-        bias: bool,
-        batch_first: bool,
-        dropout: float,
-        bidirectional: bool,
-        device: Any,
-        dtype: Any,
-        *,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
         proj_size: int = 0,
-        single_bias: bool,
-        recurrent_dropout: float,
-        input_dropout: float,
-        zoneout: float | tuple[float, float],
-        layer_norm: bool,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        single_bias: bool = False,
+        recurrent_dropout: float = 0.0,
+        input_dropout: float = 0.0,
+        zoneout: float | tuple[float, float] = 0.0,
+        layer_norm: bool = False,
         peephole: bool = False,
         forget_bias: float = 0.0,
-        residual: bool,
+        residual: bool = False,
     ) -> None:
+        if mode not in CELLS:
+            raise ValueError(f"Unrecognized RNN mode: {mode}; expected one of {', '.join(CELLS)}")
+        if mode != "LSTM" and (proj_size or peephole or forget_bias):
+            raise ValueError(f"proj_size, peephole and forget_bias are options of an LSTM, got them with mode={mode!r}")
         super().__init__(mode, input_size, hidden_size, bias)
         self._set_layout(num_layers, batch_first, dropout, bidirectional, input_dropout, residual)
         for name, value in (("single_bias", single_bias), ("layer_norm", layer_norm), ("peephole", peephole)):
@@ -298,7 +302,7 @@ class RNN(RNNBase):
     ) -> None:
         super().__init__(
             mode_of(nonlinearity), input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional,
-            device, dtype, single_bias=single_bias, recurrent_dropout=recurrent_dropout, input_dropout=input_dropout,
+            0, device, dtype, single_bias=single_bias, recurrent_dropout=recurrent_dropout, input_dropout=input_dropout,
             zoneout=zoneout, layer_norm=layer_norm, residual=residual,
         )  # fmt: skip
         self.nonlinearity = nonlinearity
@@ -352,8 +356,8 @@ class LSTM(RNNBase):
         residual: bool = False,
     ) -> None:
         super().__init__(
-            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device, dtype,
-            proj_size=proj_size, single_bias=single_bias, recurrent_dropout=recurrent_dropout, input_dropout=input_dropout,
+            "LSTM", input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size,
+            device, dtype, single_bias=single_bias, recurrent_dropout=recurrent_dropout, input_dropout=input_dropout,
             zoneout=zoneout, layer_norm=layer_norm, peephole=peephole, forget_bias=forget_bias, residual=residual,
         )  # fmt: skip
 
@@ -402,7 +406,7 @@ class GRU(RNNBase):
         check_flag("reset_after", reset_after)
         super().__init__(
             "GRU" if reset_after else "GRU_RESET_BEFORE", input_size, hidden_size, num_layers, bias, batch_first, dropout,
-            bidirectional, device, dtype, single_bias=single_bias, recurrent_dropout=recurrent_dropout,
+            bidirectional, 0, device, dtype, single_bias=single_bias, recurrent_dropout=recurrent_dropout,
             input_dropout=input_dropout, zoneout=zoneout, layer_norm=layer_norm, residual=residual,
         )  # fmt: skip
         self.reset_after = reset_after

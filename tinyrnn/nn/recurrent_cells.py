@@ -13,14 +13,24 @@ from tinyrnn.ops.shaping import squeeze, unsqueeze
 
 
 class RNNCellBase(WeightedModule):
-    """Base of RNNCell, LSTMCell and GRUCell: one step of the layer.
+    """Base of RNNCell, LSTMCell and GRUCell: one step of the layer. A subclass of one's own gives `num_chunks`, which is G.
 
     Shapes: input (B, I), each state (B, H); without batch (I,) and (H,). A state of None is zeros. Parameters weight_ih
     (G*H, I), weight_hh (G*H, H), bias_ih and bias_hh (G*H,), or None.
     """
 
-    def __init__(self, mode: str, input_size: int, hidden_size: int, bias: bool, device: Any, dtype: Any) -> None:
-        super().__init__(mode, input_size, hidden_size, bias)
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool,
+        num_chunks: int,
+        device: Any = None,
+        dtype: Any = None,
+        *,
+        mode: str | None = None,
+    ) -> None:
+        super().__init__(mode, input_size, hidden_size, bias, num_chunks)
         self._add_weights("", input_size, hidden_size, 2 if bias else 0, device, dtype)
         if not bias:
             self.register_parameter("bias_ih", None)
@@ -29,6 +39,8 @@ class RNNCellBase(WeightedModule):
 
     def forward(self, input: Any, hx: Any = None) -> Any:
         """One step: ``h = cell(input, h)``, for an LSTMCell ``h, c = cell(input, (h, c))``."""
+        if self.mode is None:
+            raise NotImplementedError(f"{self._get_name()} is a subclass of RNNCellBase, which has no forward; define it")
         self._check_input(input, (1, 2), "(batch, feature)")
         unbatched = input.array.ndim == 1
         x = unsqueeze(input, 0) if unbatched else input
@@ -65,7 +77,7 @@ class RNNCell(RNNCellBase):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        super().__init__(mode_of(nonlinearity), input_size, hidden_size, bias, device, dtype)
+        super().__init__(input_size, hidden_size, bias, 1, device, dtype, mode=mode_of(nonlinearity))
         self.nonlinearity = nonlinearity
 
 
@@ -73,11 +85,11 @@ class LSTMCell(RNNCellBase):
     """One step of an LSTM, whose equations it has. ``h, c = cell(input, (h, c))``."""
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
-        super().__init__("LSTM", input_size, hidden_size, bias, device, dtype)
+        super().__init__(input_size, hidden_size, bias, 4, device, dtype, mode="LSTM")
 
 
 class GRUCell(RNNCellBase):
     """One step of a GRU, whose equations and convention for z it has. ``h = cell(input, h)``."""
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True, device: Any = None, dtype: Any = None) -> None:
-        super().__init__("GRU", input_size, hidden_size, bias, device, dtype)
+        super().__init__(input_size, hidden_size, bias, 3, device, dtype, mode="GRU")

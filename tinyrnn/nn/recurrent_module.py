@@ -67,19 +67,23 @@ class RecurrentModule(Module):
 class WeightedModule(RecurrentModule):
     """A recurrent module of one of the library's cells, which are weights and biases for G gates one below the other.
 
-    mode : a name in `CELLS` (ops/recurrent_cells.py).
+    mode : a name in `CELLS` (ops/recurrent_cells.py), or None for a cell of somebody else's, which only takes the weights.
+    gates : G, where `mode` does not say it.
     """
 
-    def __init__(self, mode: str, input_size: int, hidden_size: int, bias: bool) -> None:
+    mode: str
+
+    def __init__(self, mode: Any, input_size: int, hidden_size: int, bias: bool, gates: int = 0) -> None:
         super().__init__(input_size, hidden_size)
         check_flag("bias", bias)
         self.mode = mode
         self.bias = bias
+        self._gates = gates or CELLS[mode].gates
 
     def _add_weights(self, suffix: str, features: int, state_size: int, biases: int, device: Any, dtype: Any) -> None:
         """The parameters of one sweep; `biases` says how many there are, b_ih first."""
         self._biases = biases
-        rows = CELLS[self.mode].gates * self.hidden_size
+        rows = self._gates * self.hidden_size
         shapes = [(rows, features), (rows, state_size), *[(rows,)] * biases]
         for name, shape in zip(_names_of(suffix), shapes):
             self.register_parameter(name, Parameter(empty(shape, device=device, dtype=dtype)))

@@ -1,4 +1,4 @@
-"""Which values there are, and how often: unique, bincount."""
+"""Which values there are, and how often: unique, unique_consecutive, bincount."""
 
 from __future__ import annotations
 
@@ -24,6 +24,29 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
         found.append(inverse.reshape(x.shape if dim is None else (x.shape[axis],)))
     if return_counts:
         found.append(counts)
+    tensors = tuple([without_gradient(each, input) for each in found])
+    return tensors if len(tensors) > 1 else tensors[0]
+
+
+def unique_consecutive(input, return_inverse=False, return_counts=False, dim=None):
+    """The elements, or slices along `dim`, that differ from the one before; NaN differs from NaN.
+
+    Returns
+    -------
+    The elements; with `return_inverse` also, for every element, the index of its like; with `return_counts` also how many
+    come one after the other.
+    """
+    x = array(input)
+    axis = 0 if dim is None else wrap_dim(dim, x.ndim)
+    rows = x.reshape(-1) if dim is None else np.moveaxis(x, axis, 0)
+    first = np.ones(len(rows), bool)
+    first[1:] = (rows[1:] != rows[:-1]).any(axis=tuple(range(1, rows.ndim)))
+    found = [np.moveaxis(rows[first], 0, axis)]
+    if return_inverse:
+        inverse = first.cumsum() - 1
+        found.append(inverse.reshape(x.shape) if dim is None else inverse)
+    if return_counts:
+        found.append(np.diff(np.append(first.nonzero()[0], len(rows))))
     tensors = tuple([without_gradient(each, input) for each in found])
     return tensors if len(tensors) > 1 else tensors[0]
 

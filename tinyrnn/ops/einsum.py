@@ -21,6 +21,8 @@ def einsum(equation, *operands):
         those letters that occur once, in alphabetical order. ``...`` stands for dimensions that broadcast.
     operands : tensors, one by one or as one list. Several are multiplied from left to right.
 
+    ``einsum(x, [0, 1, 2], y, [0, 2, 3], [0, 1, 3])`` is the same with numbers from 0 to 51 and ``...`` in place of letters.
+
     Raises
     ------
     RuntimeError
@@ -28,6 +30,8 @@ def einsum(equation, *operands):
     NotImplementedError
         For a letter that occurs twice in one operand (a diagonal).
     """
+    if not isinstance(equation, str):
+        equation, operands = _spelled((equation, *operands))
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     labels, output = _parsed(equation, [array(x).ndim for x in operands])
@@ -39,6 +43,19 @@ def einsum(equation, *operands):
         tensor, names = _product(tensor, names, tensors[number], labels[number], later, sizes)
     tensor, names = _without(tensor, names, set(output))
     return permute(tensor, [names.index(name) for name in output])
+
+
+def _spelled(arguments):
+    """The equation with letters for one with numbers, and its operands."""
+    terms = []
+    for labels in arguments[1::2] + arguments[-1:] * (len(arguments) % 2):
+        if not isinstance(labels, (list, tuple)) or not all(each is ... or each in range(52) for each in labels):
+            raise RuntimeError(
+                f"einsum: expected an equation, or each operand followed by a list of numbers from 0 to 51, got {labels!r}"
+            )
+        terms.append("".join("..." if each is ... else string.ascii_letters[each] for each in labels))
+    count = len(arguments) // 2
+    return "->".join([",".join(terms[:count]), *terms[count:]]), arguments[: 2 * count : 2]
 
 
 def _parsed(equation, dims):

@@ -11,7 +11,7 @@ from tinyrnn.ops.casting import array
 from tinyrnn.ops.selection import keep_where
 
 
-def embedding(input, weight, padding_idx=None):
+def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
     """The rows of `weight` that `input` names.
 
     Parameters
@@ -19,6 +19,7 @@ def embedding(input, weight, padding_idx=None):
     input : integer ids, any shape.
     weight : (num_embeddings, embedding_dim).
     padding_idx : the row that gets no gradient (it may count from the end).
+    max_norm, norm_type, scale_grad_by_freq, sparse : at their defaults, as programs hand them over.
 
     Returns
     -------
@@ -30,7 +31,10 @@ def embedding(input, weight, padding_idx=None):
         If an id is not in ``0 ... num_embeddings - 1``.
     RuntimeError
         If the ids are not integers or the weight is not a matrix.
+    NotImplementedError
+        If `max_norm`, `scale_grad_by_freq` or `sparse` is not at its default.
     """
+    check_options(max_norm, scale_grad_by_freq, sparse)
     ids, table = array(input), array(weight)
     if table.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D (num_embeddings, embedding_dim), got shape {table.shape}")
@@ -44,6 +48,15 @@ def embedding(input, weight, padding_idx=None):
         padding_idx %= len(table)
     rows = backend(table).embedding_forward(table, ids)
     return record(embedding_backward, (weight,), rows, (ids, len(table), padding_idx))
+
+
+def check_options(max_norm, scale_grad_by_freq, sparse):
+    """Raise a NotImplementedError if an option of PyTorch's embedding is asked for that is not there."""
+    if max_norm is not None or scale_grad_by_freq or sparse:
+        raise NotImplementedError(
+            f"embedding: max_norm={max_norm}, scale_grad_by_freq={scale_grad_by_freq}, sparse={sparse}, expected None, False "
+            f"and False: gradients are dense and not scaled; rescale long rows of the weight under no_grad()"
+        )
 
 
 def check_ids(what, ids, count, limit, ignored=None):

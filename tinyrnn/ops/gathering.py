@@ -141,6 +141,31 @@ def index_select(input, dim, index):
     return reshape(taken, ()) if array(input).ndim == 0 else taken
 
 
+def diag(input, diagonal=0):
+    """The elements on a diagonal of a matrix, or the matrix that has those of a vector there and else zeros.
+
+    Raises
+    ------
+    RuntimeError
+        If `input` is neither a vector nor a matrix.
+    """
+    x = array(input)
+    if x.ndim not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors, got {x.ndim} dimensions; index the diagonal with aranges")
+    if x.ndim == 1:
+        size = x.shape[0] + abs(diagonal)
+        zeros = np.zeros_like(x, shape=size * size)
+        return reshape(index_copy(zeros, 0, _diagonal(size, size, diagonal), input), (size, size))
+    rows, columns = x.shape
+    return index_select(reshape(input, (-1,)), 0, _diagonal(rows, columns, diagonal))
+
+
+def _diagonal(rows, columns, diagonal):
+    """Where the elements of a diagonal lie in the memory of a matrix."""
+    row = np.arange(max(0, -diagonal), min(rows, columns - diagonal))
+    return row * (columns + 1) + diagonal
+
+
 def _rows_written(op, write, input, dim, index, source):
     x, key = _rows(op, input, dim, index)
     if array(source).dtype != array(input).dtype:

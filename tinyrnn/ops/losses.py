@@ -1,10 +1,11 @@
 """Losses: cross-entropy, negative log-likelihood, squared, absolute and smooth absolute error, binary cross-entropy.
 
-PyTorch's deprecated `size_average` and `reduce` do not exist; what stands after them is passed by name.
+PyTorch's deprecated `size_average` and `reduce` are taken by name, as is what stands after them.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 
@@ -34,6 +35,22 @@ def check_reduction(reduction):
         raise ValueError(f"{reduction} is not a valid value for reduction; expected 'mean', 'sum' or 'none'")
 
 
+def old_reductions(loss):
+    """Let a loss, or the constructor of one, take `size_average` and `reduce` for `reduction`, as old programs do."""
+
+    @functools.wraps(loss)
+    def call(*args, size_average=None, reduce=None, **kwargs):
+        if size_average is not None or reduce is not None:
+            meant = "none" if reduce is False else "sum" if size_average is False else "mean"
+            warnings.warn(
+                f"size_average and reduce args will be deprecated, please use reduction='{meant}' instead.", stacklevel=2
+            )
+            kwargs["reduction"] = meant
+        return loss(*args, **kwargs)
+
+    return call
+
+
 def reduce(losses, reduction, total=None):
     """The mean (over `total`, by default the number of losses), the sum, or the losses themselves."""
     check_reduction(reduction)
@@ -50,6 +67,7 @@ def reduce(losses, reduction, total=None):
 # ---- classification ------------------------------------------------------------------------------------------------
 
 
+@old_reductions
 def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="mean", label_smoothing=0.0):
     """The negative log-probability, under ``softmax(input)``, of the target class.
 
@@ -135,6 +153,7 @@ def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reducti
     return reduce(losses, reduction, array(losses).size)
 
 
+@old_reductions
 def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean"):
     """The negative of the log-probabilities `input` at the target classes; `cross_entropy` after its log_softmax.
 
@@ -204,6 +223,7 @@ def _difference(input, target):
     return sub(input, target)
 
 
+@old_reductions
 def mse_loss(input, target, *, reduction="mean"):
     """The squared difference ``(input - target)**2``; different shapes are broadcast, with a warning."""
     check_reduction(reduction)
@@ -211,12 +231,14 @@ def mse_loss(input, target, *, reduction="mean"):
     return reduce(mul(difference, difference), reduction)
 
 
+@old_reductions
 def l1_loss(input, target, *, reduction="mean"):
     """The absolute difference; different shapes are broadcast, with a warning."""
     check_reduction(reduction)
     return reduce(elementary.abs(_difference(input, target)), reduction)
 
 
+@old_reductions
 def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
     """``d**2 / (2 beta)`` where the difference d is smaller than `beta`, else ``abs(d) - beta / 2`` (Girshick 2015).
 
@@ -304,6 +326,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 # ---- binary classification -----------------------------------------------------------------------------------------
 
 
+@old_reductions
 def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     """``-(target log(input) + (1 - target) log(1 - input))``, times `weight`, of probabilities `input`.
 
@@ -363,6 +386,7 @@ def bounded_inverse_backward(node, g, y, inside):
     return neg(mul(keep_where(inside, g), mul(y, y)))
 
 
+@old_reductions
 def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="mean", pos_weight=None):
     """`binary_cross_entropy` of ``sigmoid(input)``, without its loss of precision.
 

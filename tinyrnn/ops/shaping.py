@@ -12,6 +12,7 @@ import operator
 import numpy as np
 
 from tinyrnn.engine.tape import record
+from tinyrnn.memory_formats import contiguous_format, order_of
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.slicing import wrap_dim, wrap_dims
@@ -330,17 +331,19 @@ def meshgrid(*tensors, indexing="ij"):
 # ---- copies ----
 
 
-def clone(input):
+def clone(input, *, memory_format=None):
     """A copy of its own memory."""
-    return record(clone_backward, (input,), array(input).copy(order="K"))
+    return record(clone_backward, (input,), array(input).copy(order=order_of(memory_format)))
 
 
 def clone_backward(node, g):
     return g
 
 
-def contiguous(input):
+def contiguous(input, memory_format=contiguous_format):
     """`input` itself if its elements lie in memory in order, else a copy in which they do."""
+    if order_of(memory_format) != "C":
+        raise RuntimeError("contiguous(): preserve_format keeps any order; leave memory_format out, or call clone()")
     x = array(input)
     return input if x.flags.c_contiguous else record(clone_backward, (input,), x.copy(order="C"))
 

@@ -1,4 +1,4 @@
-"""Sorting: sort, argsort, topk. The values carry gradients, the indices do not."""
+"""Sorting: sort, argsort, topk, median. The values carry gradients, the indices do not."""
 
 from __future__ import annotations
 
@@ -6,13 +6,18 @@ from collections import namedtuple
 
 import numpy as np
 
+from tinyrnn.engine.base import as_array
+from tinyrnn.engine.tape import record
 from tinyrnn.ops.casting import array, without_gradient
+from tinyrnn.ops.extremes import amax_backward, pick
 from tinyrnn.ops.gathering import gather
-from tinyrnn.ops.reductions import numpy_names
+from tinyrnn.ops.reductions import axes_of, numpy_names, reduced_shape
+from tinyrnn.ops.shaping import at_least_1d
 from tinyrnn.ops.slicing import wrap_dim
 
 sort_result = namedtuple("sort", ["values", "indices"])  # type: ignore[name-match]  # PyTorch's name
 topk_result = namedtuple("topk", ["values", "indices"])  # type: ignore[name-match]
+median_result = namedtuple("median", ["values", "indices"])  # type: ignore[name-match]
 
 
 def _order(x, dim, descending):
@@ -72,3 +77,29 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     if x.ndim == 0 and k == 0:
         indices = np.zeros_like(order, shape=(0,))
     return topk_result(gather(input, dim, indices), without_gradient(indices, input))
+
+
+@numpy_names
+def median(input, dim=None, keepdim=False):
+    """The element in the middle of the sorted ones, of an even number the smaller of the two; NaN if any is.
+
+    Without `dim`, the value, and elements that equal it share the gradient; with it, a namedtuple ``(values, indices)``.
+
+    Raises
+    ------
+    IndexError
+        If there are no elements along `dim`, or none at all.
+    """
+    x = array(input)
+    lines, axis = (x.reshape(-1), 0) if dim is None else (at_least_1d(x), wrap_dim(dim, x.ndim))
+    if lines.shape[axis] == 0:
+        raise IndexError(f"median(): expected at least one element along dimension {axis}, got shape {x.shape}")
+    ordered = _order(lines, axis, False)
+    # the first NaN, which are sorted to the end, or else the middle
+    middle = np.where(np.isnan(lines).any(axis), np.isnan(lines).argmax(axis), ordered.take((lines.shape[axis] - 1) // 2, axis))
+    indices = np.expand_dims(middle, axis)
+    if dim is None:
+        y = as_array(lines[middle])
+        return record(amax_backward, (input,), y, (input, y, axes_of(None, x.ndim)))
+    shape = reduced_shape(x.shape, axes_of(axis, x.ndim), keepdim)
+    return median_result(pick(input, indices, axis, shape), without_gradient(indices.reshape(shape), input))

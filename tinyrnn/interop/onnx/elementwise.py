@@ -232,6 +232,11 @@ def _hardtanh(g, out, input, min_val=-1.0, max_val=1.0):
     return _clamp(g, out, input, min_val, max_val)
 
 
+@_activation(functional.relu6)
+def _relu6(g, out, input):
+    return _clamp(g, out, input, 0.0, 6.0)
+
+
 @_activation(functional.silu)
 def _silu(g, out, input):
     x = g.value(input)

@@ -33,7 +33,7 @@ def onnx_weights(kind: str, layer: Any, suffixes: Sequence[str]) -> dict[str, np
     parameters = dict(layer.named_parameters())
 
     def stacked(name: str, order: Sequence[int]) -> np.ndarray:
-        return np.stack([_reordered(parameters[name + suffix].array, order) for suffix in suffixes])
+        return np.stack([_reordered(getattr(layer, name + suffix).array, order) for suffix in suffixes])
 
     weights = {"W": stacked("weight_ih", _GATES[kind]), "R": stacked("weight_hh", _GATES[kind])}
     if f"bias_ih{suffixes[0]}" in parameters:

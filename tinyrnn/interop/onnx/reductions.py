@@ -9,6 +9,7 @@ import numpy as np
 from tinyrnn.interop.onnx.elementwise import binary
 from tinyrnn.interop.onnx.graph import Graph
 from tinyrnn.interop.onnx.table import Emitter, emits
+from tinyrnn.nn import functional
 from tinyrnn.ops import embedding, extremes, normalization, products, reductions, softmax, sorting
 from tinyrnn.ops.slicing import wrap_dims
 
@@ -38,7 +39,7 @@ def transposed(g: Graph, weight: Any) -> str:
 
 
 @emits(embedding.embedding)
-def _embedding(g, out, input, weight, padding_idx=None):
+def _embedding(g, out, input, weight, padding_idx=None, *defaults, **more_defaults):
     return g("Gather", g.value(weight), g.value(input))
 
 
@@ -165,3 +166,13 @@ def _softmax(g, out, input, dim, dtype=None):
 @reductions.numpy_names
 def _log_softmax(g, out, input, dim, dtype=None):
     return g("LogSoftmax", g.value(input, out.array.dtype), axis=dim)
+
+
+@emits(functional.softmax)
+def _functional_softmax(g, out, input, dim=None, _stacklevel=3, dtype=None):
+    return _softmax(g, out, input, functional.implicit_dim(out.array.ndim) if dim is None else dim)
+
+
+@emits(functional.log_softmax)
+def _functional_log_softmax(g, out, input, dim=None, _stacklevel=3, dtype=None):
+    return _log_softmax(g, out, input, functional.implicit_dim(out.array.ndim) if dim is None else dim)

@@ -229,9 +229,12 @@ class Traced(Tensor):
     def detach(self) -> Traced:
         return self
 
-    contiguous = cpu = detach
+    cpu = detach
 
-    def clone(self) -> Traced:
+    def contiguous(self, memory_format: Any = None) -> Traced:
+        return self
+
+    def clone(self, *, memory_format: Any = None) -> Traced:
         copy = self.trace.tensor(self.array.copy(), self.value)
         copy.sizes = self.sizes
         return copy
@@ -314,7 +317,7 @@ def in_package(frame: Any) -> bool:
 
 # ---- while a model is traced -----------------------------------------------------------------------------------------
 
-_NEUTRAL = (conversion.is_tensor, conversion.is_floating_point, conversion.numel)
+_NEUTRAL = (conversion.is_tensor, conversion.is_floating_point, conversion.is_complex, conversion.numel)
 
 
 @contextlib.contextmanager
