@@ -144,7 +144,7 @@ def fingerprints(extensions):
         files |= {Path(header).resolve() for header in each.depends}
         ours = sorted(file for file in files if file.is_relative_to(package))
         result[each.name] = {
-            file.relative_to(package).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest() for file in ours
+            file.relative_to(package).as_posix(): hashlib.sha256(file.read_bytes()).hexdigest()[:16] for file in ours
         }
     return result
 

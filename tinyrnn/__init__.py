@@ -39,8 +39,7 @@ from tinyrnn.legacy import (
 )  # fmt: skip
 from tinyrnn.ops.activations import tanh, sigmoid, relu
 from tinyrnn.ops.arithmetic import (
-    add, sub, rsub, neg, positive, mul, div, floor_divide, remainder, lerp, addcmul, addcdiv, subtract,
-    multiply, divide, true_divide, negative,
+    add, sub, rsub, neg, positive, mul, subtract, multiply, negative,
 )  # fmt: skip
 from tinyrnn.ops.comparison import (
     eq, ne, lt, le, gt, ge, isnan, isinf, isfinite, logical_not, logical_and, logical_or, logical_xor,
@@ -48,6 +47,8 @@ from tinyrnn.ops.comparison import (
     greater, greater_equal,
 )  # fmt: skip
 from tinyrnn.ops.counting import bincount, unique, unique_consecutive
+from tinyrnn.ops.division import div, divide, floor_divide, remainder, true_divide
+from tinyrnn.ops.ternary import lerp, addcmul, addcdiv
 from tinyrnn.ops.einsum import einsum
 from tinyrnn.ops.elementary import (
     exp, expm1, log, log2, log10, log1p, sin, cos, erf, abs, absolute, sign, floor, ceil, trunc, round,
@@ -123,8 +124,11 @@ __all__ = [
     "show_config", "get_num_threads", "set_num_threads", "are_deterministic_algorithms_enabled",
     "use_deterministic_algorithms",
     # ops/arithmetic.py
-    "add", "sub", "rsub", "neg", "positive", "mul", "div", "floor_divide", "remainder", "lerp", "addcmul",
-    "addcdiv", "subtract", "multiply", "divide", "true_divide", "negative",
+    "add", "sub", "rsub", "neg", "positive", "mul", "subtract", "multiply", "negative",
+    # ops/division.py
+    "div", "divide", "floor_divide", "remainder", "true_divide",
+    # ops/ternary.py
+    "lerp", "addcmul", "addcdiv",
     # ops/powers.py
     "pow", "reciprocal", "square", "sqrt", "rsqrt",
     # ops/elementary.py

@@ -82,7 +82,7 @@ def _read_fingerprints():
 def _fingerprint(file):
     import hashlib
 
-    return hashlib.sha256(file.read_bytes()).hexdigest() if file.exists() else None
+    return hashlib.sha256(file.read_bytes()).hexdigest()[:16] if file.exists() else None
 
 
 def _is_extension(file):

@@ -12,6 +12,7 @@ from tinyrnn.ops import (
     arithmetic,
     comparison,
     counting,
+    division,
     elementary,
     extremes,
     flipping,
@@ -27,6 +28,7 @@ from tinyrnn.ops import (
     shaping,
     slicing,
     sorting,
+    ternary,
     windows,
     writing,
 )
@@ -138,25 +140,26 @@ class Tensor(TensorBase):
     retains_grad = property(gradients.retains_grad)
     register_hook = gradients.register_hook
 
-    # ---- arithmetic (ops/arithmetic.py, ops/powers.py, ops/elementary.py, ops/selection.py) ----
+    # ---- arithmetic (ops: arithmetic, division, ternary, powers, elementary, selection) ----
     __add__ = __radd__ = add = arithmetic.add
     __sub__ = sub = subtract = arithmetic.sub
     __rsub__ = arithmetic.rsub
     __mul__ = __rmul__ = mul = multiply = arithmetic.mul
-    __truediv__ = div = divide = true_divide = arithmetic.div
+    __truediv__ = arithmetic.div
+    div = divide = true_divide = division.div
     __rtruediv__ = arithmetic.rdiv
-    __floordiv__ = floor_divide = arithmetic.floor_divide
-    __rfloordiv__ = arithmetic.rfloordiv
-    __mod__ = remainder = arithmetic.remainder
-    __rmod__ = arithmetic.rmod
+    __floordiv__ = floor_divide = division.floor_divide
+    __rfloordiv__ = division.rfloordiv
+    __mod__ = remainder = division.remainder
+    __rmod__ = division.rmod
     __pow__ = pow = powers.pow
     __rpow__ = powers.rpow
     __neg__ = neg = negative = arithmetic.neg
     __pos__ = arithmetic.positive
     __abs__ = abs = absolute = elementary.abs
-    lerp = arithmetic.lerp
-    addcmul = arithmetic.addcmul
-    addcdiv = arithmetic.addcdiv
+    lerp = ternary.lerp
+    addcmul = ternary.addcmul
+    addcdiv = ternary.addcdiv
     square = powers.square
     sqrt = powers.sqrt
     rsqrt = powers.rsqrt

@@ -14,7 +14,7 @@ from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.creation import new
 from tinyrnn.kernels import reference
-from tinyrnn.ops import arithmetic, elementary, powers, selection
+from tinyrnn.ops import arithmetic, division, elementary, powers, selection, ternary
 
 DTYPES = ("bool", "uint8", "int32", "int64", "float16", "float32", "float64")
 
@@ -46,8 +46,8 @@ BINARY = [
     (arithmetic.sub, "sub"),
     (arithmetic.mul, "mul"),
     (arithmetic.div, "div"),
-    (arithmetic.floor_divide, "floor_divide"),
-    (arithmetic.remainder, "remainder"),
+    (division.floor_divide, "floor_divide"),
+    (division.remainder, "remainder"),
     (powers.pow, "pow"),
     (selection.maximum, "maximum"),
     (selection.minimum, "minimum"),
@@ -180,7 +180,7 @@ def test_rounded_division(torch, mode, dtype):
     signs = np.array([1, -1, -1, 1, -1, 1]) if dtype != "uint8" else np.ones(6)
     for a, b in ((x, y), (x * signs, y), (x, y * signs), (x * signs, y * signs)):
         a, b = a.astype(dtype), b.astype(dtype)
-        ours = arithmetic.div(new(a), new(b), rounding_mode=mode)
+        ours = division.div(new(a), new(b), rounding_mode=mode)
         assert_same(ours, torch.div(torch.from_numpy(a), torch.from_numpy(b), rounding_mode=mode))
 
 
@@ -249,12 +249,12 @@ def test_alpha(torch, rng, name, first, second, alpha):
 def test_lerp_addcmul_addcdiv(torch, rng):
     x, y, z = (draw(rng, shape, 1, 3) for shape in ((2, 3), (3,), (2, 1)))
     ours, theirs = [new(each) for each in (x, y, z)], [torch.from_numpy(each) for each in (x, y, z)]
-    assert_same(arithmetic.lerp(*ours), torch.lerp(*theirs))
-    assert_same(arithmetic.lerp(*ours[:2], 0.7), torch.lerp(*theirs[:2], 0.7))
-    assert_same(arithmetic.addcmul(*ours, value=0.5), torch.addcmul(*theirs, value=0.5))
-    assert_same(arithmetic.addcdiv(*ours, value=-2), torch.addcdiv(*theirs, value=-2))
+    assert_same(ternary.lerp(*ours), torch.lerp(*theirs))
+    assert_same(ternary.lerp(*ours[:2], 0.7), torch.lerp(*theirs[:2], 0.7))
+    assert_same(ternary.addcmul(*ours, value=0.5), torch.addcmul(*theirs, value=0.5))
+    assert_same(ternary.addcdiv(*ours, value=-2), torch.addcdiv(*theirs, value=-2))
     with pytest.raises(RuntimeError, match="expected end of float64, got float32"):
-        arithmetic.lerp(ours[0], new(y.astype(np.float32)), 0.5)
+        ternary.lerp(ours[0], new(y.astype(np.float32)), 0.5)
 
 
 def test_round_to_decimals(torch):
@@ -328,7 +328,7 @@ def test_selection_derivatives(shapes, seed):
         (lambda a: selection.where(new(condition), a, 1.0), (x,)),
         (lambda a: selection.clamp(a, -1, 1.5), (x,)),
         (selection.clamp, (x, low, high)),
-        (arithmetic.lerp, (x, y, y * 0.5)),
+        (ternary.lerp, (x, y, y * 0.5)),
         (lambda a, b: arithmetic.sub(a, b, alpha=3), (x, y)),
     ]
     for fn, values in cases:
@@ -368,7 +368,7 @@ class Functions:
     """Our functions under one roof, as in torch."""
 
     def __getattr__(self, name):
-        return next(getattr(m, name) for m in (arithmetic, powers, elementary, selection) if hasattr(m, name))
+        return next(getattr(m, name) for m in (arithmetic, division, powers, elementary, selection) if hasattr(m, name))
 
 
 @pytest.mark.parametrize("name", EDGES)
@@ -437,7 +437,7 @@ def test_errors_name_what_to_do():
         (lambda: -flags, RuntimeError, "`~`"),
         (lambda: 1 - flags, RuntimeError, "logical_not"),
         (lambda: counts**-1, RuntimeError, "negative integer powers"),
-        (lambda: arithmetic.div(counts, 2, rounding_mode="up"), RuntimeError, "rounding_mode.*'up'"),
+        (lambda: division.div(counts, 2, rounding_mode="up"), RuntimeError, "rounding_mode.*'up'"),
         (lambda: arithmetic.add(counts, counts, alpha=0.5), RuntimeError, "alpha"),
         (lambda: elementary.exp(2.0), TypeError, "float"),
         (lambda: counts + "2", TypeError, "str"),

@@ -10,10 +10,10 @@ from typing import Any
 
 from tinyrnn import _lazy
 from tinyrnn.grad_modes import no_grad
-from tinyrnn.ops import activations, elementary
+from tinyrnn.ops import activations, elementary, rectifiers
 from tinyrnn.ops import dropout as dropout_ops
 from tinyrnn.ops import softmax as softmaxes
-from tinyrnn.ops.activations import gelu, logsigmoid, sigmoid, softplus, tanh
+from tinyrnn.ops.activations import sigmoid, tanh
 from tinyrnn.ops.attention import scaled_dot_product_attention
 from tinyrnn.ops.ctc import ctc_loss
 from tinyrnn.ops.embedding import embedding, one_hot
@@ -32,6 +32,7 @@ from tinyrnn.ops.losses import (
 from tinyrnn.ops.normalization import layer_norm
 from tinyrnn.ops.padding import pad
 from tinyrnn.ops.products import linear
+from tinyrnn.ops.rectifiers import gelu, logsigmoid, softplus
 from tinyrnn.ops.selection import where
 from tinyrnn.ops.shaping import clone
 from tinyrnn.ops.similarity import (
@@ -112,22 +113,22 @@ def relu_(input: Any) -> Any:
 
 def silu(input: Any, inplace: bool = False) -> Any:
     """x sigmoid(x), element by element."""
-    return _apply(activations.silu, input, inplace)
+    return _apply(rectifiers.silu, input, inplace)
 
 
 def leaky_relu(input: Any, negative_slope: float = 0.01, inplace: bool = False) -> Any:
     """x where x > 0, else negative_slope x."""
-    return _apply(activations.leaky_relu, input, inplace, negative_slope)
+    return _apply(rectifiers.leaky_relu, input, inplace, negative_slope)
 
 
 def elu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Any:
     """x where x > 0, else alpha (exp(x) - 1)."""
-    return _apply(activations.elu, input, inplace, alpha)
+    return _apply(rectifiers.elu, input, inplace, alpha)
 
 
 def hardtanh(input: Any, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> Any:
     """x clamped to [min_val, max_val]."""
-    return _apply(activations.hardtanh, input, inplace, min_val, max_val)
+    return _apply(rectifiers.hardtanh, input, inplace, min_val, max_val)
 
 
 def relu6(input: Any, inplace: bool = False) -> Any:
@@ -137,7 +138,7 @@ def relu6(input: Any, inplace: bool = False) -> Any:
 
 def selu(input: Any, inplace: bool = False) -> Any:
     """1.0507 x where x > 0, else 1.7581 (exp(x) - 1): keeps mean 0 and variance 1 (Klambauer et al. 2017)."""
-    return _apply(lambda x: activations.elu(x, 1.6732632423543772) * 1.0507009873554805, input, inplace)
+    return _apply(lambda x: rectifiers.elu(x, 1.6732632423543772) * 1.0507009873554805, input, inplace)
 
 
 def prelu(input: Any, weight: Any) -> Any:
@@ -164,7 +165,7 @@ def softsign(input: Any) -> Any:
 
 def hardsigmoid(input: Any, inplace: bool = False) -> Any:
     """x / 6 + 1/2, clamped to [0, 1]."""
-    return _apply(lambda x: activations.hardtanh(x + 3, 0.0, 6.0) / 6, input, inplace)
+    return _apply(lambda x: rectifiers.hardtanh(x + 3, 0.0, 6.0) / 6, input, inplace)
 
 
 def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Any:

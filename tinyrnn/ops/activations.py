@@ -1,7 +1,7 @@
-"""Activation functions: forward and backward side by side.
+"""The activation functions of recurrent cells: forward and backward side by side. Others are in rectifiers.py.
 
-Most have a fused backward kernel. While backward itself is being recorded, the gradient is a tensor, and the same
-formula is composed of ops instead.
+Each has a fused backward kernel. While backward itself is being recorded, the gradient is a tensor, and the same formula is
+composed of ops instead.
 """
 
 from __future__ import annotations
@@ -11,17 +11,11 @@ try:
 except ImportError:
     from tinyrnn import _uncompiled as cython
 
-import math
-
-import numpy as np
-
 from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.ops.arithmetic import mul, neg
-from tinyrnn.ops.casting import array, floating, quiet, require_kind
-from tinyrnn.ops.elementary import erf, exp
-from tinyrnn.ops.selection import weighted, where
+from tinyrnn.ops.casting import array, floating
+from tinyrnn.ops.selection import weighted
 
 if not cython.compiled:  # else they come from elementwise.pxd
     from tinyrnn._uncompiled import small_tanh, small_tanh_backward
@@ -72,115 +66,3 @@ def relu_backward(node, g, y):
     if isinstance(g, TensorBase):
         return weighted(g, ~(array(y) <= 0), y)
     return as_array(backend(g).relu_backward(g, y))
-
-
-@quiet
-def leaky_relu(input, negative_slope=0.01):
-    """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
-    x = require_kind("leaky_relu", input, "f")
-    y = np.where(x > 0, x, x * negative_slope)
-    return record(leaky_relu_backward, (input,), y, (input, negative_slope))
-
-
-def leaky_relu_backward(node, g, x, negative_slope):
-    return weighted(g, np.where(array(x) > 0, 1.0, negative_slope), x)
-
-
-@quiet
-def elu(input, alpha=1.0):
-    """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016)."""
-    x = require_kind("elu", input, "f")
-    y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)) * alpha)
-    return record(elu_backward, (input,), y, (input, alpha))
-
-
-def elu_backward(node, g, x, alpha):
-    # the exponential never sees x > 0: inf times the 0 of the branch not taken would be NaN
-    return where(~(array(x) <= 0), g, mul(g, mul(exp(where(array(x) < 0, x, 0)), alpha)))
-
-
-def hardtanh(input, min_val=-1.0, max_val=1.0):
-    """x cut off at `min_val` and `max_val`; unlike `clamp`, with gradient 0 at both."""
-    x = require_kind("hardtanh", input, "iuf")
-    if min_val > max_val:
-        raise ValueError(f"hardtanh: min_val {min_val} is larger than max_val {max_val}; swap them")
-    if x.dtype.kind == "u" and min_val <= -1:
-        raise RuntimeError(f"hardtanh: min_val {min_val} is negative, but {x.dtype} is unsigned; convert with x.int() first")
-    low, high = (int(min_val), int(max_val)) if x.dtype.kind != "f" else (min_val, max_val)
-    y = np.minimum(np.maximum(x, low), high)
-    return record(hardtanh_backward, (input,), y, (input, min_val, max_val))
-
-
-def hardtanh_backward(node, g, x, min_val, max_val):
-    data = array(x)
-    return weighted(g, as_array(~((data <= min_val) | (data >= max_val))), x)
-
-
-def softplus(input, beta=1.0, threshold=20.0):
-    """log(1 + exp(beta x)) / beta, and simply x where beta x > threshold."""
-    x = require_kind("softplus", input, "f")
-    y = as_array(backend(x).softplus_forward(x, beta, threshold))
-    return record(softplus_backward, (input,), y, (input, beta, threshold))
-
-
-def softplus_backward(node, g, x, beta, threshold):
-    if isinstance(g, TensorBase):
-        return where(array(x) * beta > threshold, g, g * sigmoid(x * beta))
-    return as_array(backend(g).softplus_backward(g, x, beta, threshold))
-
-
-@quiet
-def logsigmoid(input):
-    """log(sigmoid(x)), without underflow."""
-    x = require_kind("logsigmoid", input, "f")
-    y = as_array(np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))))
-    return record(logsigmoid_backward, (input,), y, (input,))
-
-
-def logsigmoid_backward(node, g, x):
-    return mul(g, sigmoid(neg(x)))
-
-
-def silu(input):
-    """x sigmoid(x), also called swish (Elfwing et al. 2018)."""
-    x = require_kind("silu", input, "f")
-    y = as_array(backend(x).silu_forward(x))
-    return record(silu_backward, (input,), y, (input,))
-
-
-def silu_backward(node, g, x):
-    if isinstance(g, TensorBase):
-        s = sigmoid(x)
-        return g * (s * (1 + x * (1 - s)))
-    return as_array(backend(g).silu_backward(g, x))
-
-
-def gelu(input, approximate="none"):
-    """x Phi(x), Phi being the cumulative distribution of the standard normal (Hendrycks and Gimpel 2016).
-
-    Parameters
-    ----------
-    input : floating-point tensor.
-    approximate : 'none' computes Phi with erf, 'tanh' as (1 + tanh(sqrt(2/pi) (x + 0.044715 x^3))) / 2.
-
-    Raises
-    ------
-    RuntimeError
-        If `approximate` is neither.
-    """
-    if approximate not in ("none", "tanh"):
-        raise RuntimeError(f"gelu: approximate argument must be either 'none' or 'tanh', got {approximate!r}")
-    x = require_kind("gelu", input, "f")
-    y = as_array(backend(x).gelu_forward(x, approximate))
-    return record(gelu_backward, (input,), y, (input, approximate))
-
-
-def gelu_backward(node, g, x, approximate):
-    if not isinstance(g, TensorBase):
-        return as_array(backend(g).gelu_backward(g, x, approximate))
-    if approximate == "none":
-        phi = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
-        return g * ((1 + erf(x * math.sqrt(0.5))) * 0.5 + x * phi)
-    scale = math.sqrt(2 / math.pi)
-    t = tanh((x + x * x * x * 0.044715) * scale)
-    return g * ((1 + t) * 0.5 + x * (1 - t * t) * (1 + x * x * (3 * 0.044715)) * (0.5 * scale))

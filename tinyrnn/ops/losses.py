@@ -15,7 +15,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.ops import activations, arithmetic, elementary
+from tinyrnn.ops import arithmetic, elementary, rectifiers
 from tinyrnn.ops.arithmetic import add, mul, neg, sub
 from tinyrnn.ops.broadcasting import operands
 from tinyrnn.ops.casting import array
@@ -402,7 +402,7 @@ def binary_cross_entropy_with_logits(input, target, weight=None, *, reduction="m
     """
     check_reduction(reduction)
     _check_same_shape("binary_cross_entropy_with_logits", input, target)
-    log_probability = activations.logsigmoid(input)
+    log_probability = rectifiers.logsigmoid(input)
     if pos_weight is not None:
         log_probability = mul(log_probability, add(mul(sub(pos_weight, 1), target), 1))
     losses = sub(mul(sub(1, target), input), log_probability)

@@ -13,7 +13,7 @@ from tinyrnn import _tensor, conversion, dtypes
 from tinyrnn.interop.onnx.graph import Dim
 from tinyrnn.interop.onnx.table import Emitter, emits
 from tinyrnn.nn import functional
-from tinyrnn.ops import activations, arithmetic, comparison, elementary, masking, powers, selection
+from tinyrnn.ops import activations, arithmetic, comparison, division, elementary, masking, powers, selection
 
 # ---- arithmetic and comparison ----------------------------------------------------------------------------------------------
 
@@ -66,7 +66,7 @@ for _function, _operator in _SWAPPED.items():
     emits(_function)(binary(_operator, swapped=True))
 
 
-@emits(arithmetic.div)
+@emits(arithmetic.div, division.div)
 def _div(g, out, a, b, *, rounding_mode=None):
     if rounding_mode == "floor":
         return _floor_divide(g, out, a, b)
@@ -76,7 +76,7 @@ def _div(g, out, a, b, *, rounding_mode=None):
     return g("Mul", g("Sign", quotient), g("Floor", g("Abs", quotient)))
 
 
-@emits(arithmetic.remainder)
+@emits(division.remainder)
 def _remainder(g, out, a, b):
     dtype = out.array.dtype
     x, y = g.value(a, dtype), g.value(b, dtype)
@@ -86,7 +86,7 @@ def _remainder(g, out, a, b):
     return g("Where", g("Less", g("Mul", g("Sign", rest), y), g.value(0, dtype)), g("Add", rest, y), rest)
 
 
-@emits(arithmetic.floor_divide)
+@emits(division.floor_divide)
 def _floor_divide(g, out, a, b):
     dtype = out.array.dtype
     x, y = g.value(a, dtype), g.value(b, dtype)
@@ -96,8 +96,8 @@ def _floor_divide(g, out, a, b):
     return g("Where", g("Equal", y, g.value(0, dtype)), g("Div", x, y), g("Round", whole))
 
 
-emits(arithmetic.rfloordiv)(lambda g, out, a, b: _floor_divide(g, out, b, a))
-emits(arithmetic.rmod)(lambda g, out, a, b: _remainder(g, out, b, a))
+emits(division.rfloordiv)(lambda g, out, a, b: _floor_divide(g, out, b, a))
+emits(division.rmod)(lambda g, out, a, b: _remainder(g, out, b, a))
 
 
 def _comparison(operator: str, negated: bool = False) -> Emitter:

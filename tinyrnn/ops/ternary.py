@@ -1,0 +1,27 @@
+"""Arithmetic of three operands."""
+
+from __future__ import annotations
+
+from tinyrnn.ops.arithmetic import add, div, mul, sub
+from tinyrnn.ops.broadcasting import has_shape
+from tinyrnn.ops.casting import array
+
+
+def lerp(input, end, weight):
+    """input + weight * (end - input), `weight` being a number or a tensor of the same dtype."""
+    for name, x in (("end", end), ("weight", weight)):
+        if has_shape(array(x)) and array(x).dtype != array(input).dtype:
+            raise RuntimeError(f"lerp: expected {name} of {array(input).dtype}, got {array(x).dtype}; cast it first")
+    if array(input).dtype.kind != "f":
+        raise NotImplementedError(f"lerp is not implemented for {array(input).dtype} tensors; use x.float()")
+    return add(input, mul(sub(end, input), weight))
+
+
+def addcmul(input, tensor1, tensor2, *, value=1):
+    """input + value * tensor1 * tensor2."""
+    return add(input, mul(tensor1, tensor2), alpha=value)
+
+
+def addcdiv(input, tensor1, tensor2, *, value=1):
+    """input + value * tensor1 / tensor2."""
+    return add(input, div(tensor1, tensor2), alpha=value)
