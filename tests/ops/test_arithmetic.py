@@ -368,7 +368,7 @@ class Functions:
     """Our functions under one roof, as in torch."""
 
     def __getattr__(self, name):
-        return next(getattr(m, name) for m in (arithmetic, division, powers, elementary, selection) if hasattr(m, name))
+        return next(getattr(m, name) for m in (division, arithmetic, powers, elementary, selection) if hasattr(m, name))
 
 
 @pytest.mark.parametrize("name", EDGES)

@@ -377,7 +377,7 @@ def embedding_backward(grad, ids, num_embeddings, padding_idx):
 
 @_quiet
 def sum_segments(values, starts):
-    return np.add.reduceat(values, starts, axis=0, dtype=values.dtype)
+    return np.add.reduceat(values, starts, axis=0, dtype=values.dtype.newbyteorder("="))
 
 
 # ---- clipping and optimizer steps ----------------------------------------------------------------------------------
