@@ -11,11 +11,13 @@ from tinyrnn.grad_modes import no_grad
 from tinyrnn.nn import init
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_layer import RecurrentLayer
-from tinyrnn.nn.recurrent_module import WeightedModule, check_flag, check_probability, mode_of
+from tinyrnn.nn.recurrent_module import WeightedModule, check_flag, check_probability, mode_of, names_of
 from tinyrnn.ops.dropout import keep_mask
 from tinyrnn.ops.recurrent import Stack, recurrent_step, stack_of_cells
 from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.recurrent_options import Options, layers_with_options
+from tinyrnn.ops.shaping import unsqueeze
+from tinyrnn.ops.slicing import select
 
 _GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n"), "GRU_RESET_BEFORE": ("r", "z", "n")}
 
@@ -67,6 +69,7 @@ class RNNBase(WeightedModule, RecurrentLayer):
         if isinstance(forget_bias, bool) or not isinstance(forget_bias, (int, float)):
             raise TypeError(f"forget_bias should be a number, got: {type(forget_bias).__name__}")
         self.forget_bias = float(forget_bias)
+        self._weight_names = [names_of(suffix) for suffix in self._suffixes]
         for number, suffix in enumerate(self._suffixes):
             features = input_size if number < self._directions else self._directions * self._state_sizes[0]
             self._add_weights(suffix, features, self._state_sizes[0], (2 - single_bias) * bias, device, dtype)
@@ -164,27 +167,28 @@ class RNNBase(WeightedModule, RecurrentLayer):
 
     # ---- one step --------------------------------------------------------------------------------------------------
 
-    def _step(self, input: Any, hx: Any) -> tuple[Any, Any]:
-        drops = self.training and self.dropout > 0 and self.num_layers > 1
-        if input.array.ndim == 1 or drops or self.residual or not self._has_plain_cells():
-            return super()._step(input, hx)
-        x = input.array
-        if hx is not None and not self._has_states(hx, (self.num_layers, x.shape[0], self.hidden_size), x.dtype):
-            hx = self._states_of(hx, x.shape[0], False)  # raises, or brings them into shape
-        states = hx if hx is None or isinstance(hx, tuple) else (hx,)
-        output, state = recurrent_step(self.mode, input, states, [self._weights_of(suffix) for suffix in self._suffixes])
-        return output, state if len(state) > 1 else state[0]
+    def step(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        if self._steps_plainly():
+            stepped = recurrent_step(self.mode, input, hx, self._parameters, self._weight_names, 2 + self._biases)
+            if stepped is not None:
+                return stepped
+        return super().step(input, hx)
 
-    def _has_states(self, hx: Any, shape: tuple, dtype: Any) -> bool:
-        """Whether `hx` is plainly what it should be, found without building names and sentences for what it is not."""
-        count = len(CELLS[self.mode].states)
-        states = (hx,) if count == 1 else hx
-        if type(states) is not tuple or len(states) != count:
-            return False
-        for state in states:
-            if type(state) is not Tensor or state.array.shape != shape or state.array.dtype != dtype:
-                return False
-        return True
+    step.__doc__ = RecurrentLayer.step.__doc__
+
+    def _one_step(self, input: Any, hx: Any) -> tuple[Any, Any] | None:
+        time = 1 if self.batch_first else 0
+        shape = input.array.shape if type(input) is Tensor else ()
+        if len(shape) != 3 or shape[time] != 1 or not self._steps_plainly():
+            return None
+        x_t = select(input, time, 0)
+        stepped = recurrent_step(self.mode, x_t, hx, self._parameters, self._weight_names, 2 + self._biases)
+        return None if stepped is None else (unsqueeze(stepped[0], time), stepped[1])
+
+    def _steps_plainly(self) -> bool:
+        """Whether, now, a step of a stream is that of the cells and no more."""
+        dropped = self.training and (self.dropout > 0 or self.input_dropout > 0)
+        return not (dropped or self.residual or self.bidirectional) and self._has_plain_cells()
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + self._changed(

@@ -31,13 +31,20 @@ class RecurrentModule(Module):
         if not isinstance(value, Tensor):
             kind = type(value).__name__
             self.fail(f"{name} is a {kind}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError)
-        weight = next(self.parameters(), None)
+        weight = self._any_parameter()
         if weight is not None and value.array.dtype != weight.array.dtype:
             dtype = weight.dtype
             other_way = f" or the model with model.to({value.dtype})" if value.is_floating_point() else ""
             self.fail(
                 f"{name} is {value.dtype}, expected {dtype} like the weights; convert it with {name}.to({dtype}){other_way}"
             )
+
+    def _any_parameter(self) -> Parameter | None:
+        """One that says what dtype the weights have; an own one is found without a walk through the modules."""
+        for own in self._parameters.values():
+            if own is not None:
+                return own
+        return next(self.parameters(), None)
 
     def _check_input(self, input: Any, ranks: tuple[int, int], layout: str) -> None:
         self._check_tensor("input", input)
@@ -85,12 +92,12 @@ class WeightedModule(RecurrentModule):
         self._biases = biases
         rows = self._gates * self.hidden_size
         shapes = [(rows, features), (rows, state_size), *[(rows,)] * biases]
-        for name, shape in zip(_names_of(suffix), shapes):
+        for name, shape in zip(names_of(suffix), shapes):
             self.register_parameter(name, Parameter(empty(shape, device=device, dtype=dtype)))
 
     def _weights_of(self, suffix: str) -> tuple:
         """weight_ih, weight_hh, bias_ih, bias_hh of one sweep; the biases may be None."""
-        names = _names_of(suffix)
+        names = names_of(suffix)
         get = self._parameters.get
         weights = (get(names[0]), get(names[1]), get(names[2]), get(names[3]))
         for weight in weights[: 2 + self._biases]:
@@ -114,7 +121,8 @@ class WeightedModule(RecurrentModule):
 
 
 @cache
-def _names_of(suffix: str) -> tuple[str, ...]:
+def names_of(suffix: str) -> tuple[str, ...]:
+    """Those of the weights of one sweep."""
     return tuple([name + suffix for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")])
 
 

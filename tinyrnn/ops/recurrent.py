@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyrnn.engine.base import wrap
+from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.modes import recording
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
@@ -24,7 +24,7 @@ from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.recurrent_fused import Constants, any_source, fused_layer, sweeps_of_tensors
 from tinyrnn.ops.recurrent_stepped import stepped_layer
 from tinyrnn.ops.shaping import contiguous, reshape
-from tinyrnn.ops.slicing import cat, select, split
+from tinyrnn.ops.slicing import cat, split
 
 State = tuple[Any, ...]
 
@@ -145,30 +145,58 @@ def run_packed_stack(
     return _run_layers(stack, contiguous(data), batch_sizes, int(batch_sizes[0]), state, packing, inside)
 
 
-def recurrent_step(mode: str, input: Any, state: State | None, weights: Sequence[tuple]) -> tuple[Any, State]:
+def recurrent_step(mode, input, hx, parameters, names, present):
     """One step of a stack of layers of plain cells in one direction, for streams: nothing is laid out for more steps.
 
     Parameters
     ----------
     input : (B, I).
-    mode, state, weights : as for `stack_of_cells` and `run_stack`.
+    hx : h, (L, B, H), of an LSTM (h, c); or None for zeros.
+    parameters : {name: tensor}. names : for every layer those of weight_ih, weight_hh, bias_ih, bias_hh, of which the first
+        `present` are there.
 
     Returns
     -------
-    output : (B, H), h of the last layer. state : the new states. On the tape like every op.
+    (output, state) : h of the last layer, (B, H), and the new states as in `hx`. None, and nothing is done, if anything is not
+        plainly so, or a gradient is to be recorded: what is wrong, or what to do instead, others say.
     """
     x = array(input)
-    if recording() and any_source((input, *(state or ()), *[w for own in weights for w in own])):
-        output, state, _ = run_stack(stack_of_cells(mode, weights), reshape(input, (1, *x.shape)), state)
-        return select(output, 0, 0), state
-    if state is None:
-        h_0 = _zeros(x, (len(weights), x.shape[0], array(weights[0][1]).shape[1]))
-        arrays: tuple = (h_0,) * len(CELLS[mode].states)
-    else:
-        arrays = tuple([array(each) for each in state])
-    own = [tuple([None if w is None else array(w) for w in each]) for each in weights]
-    output, new = backend(x).recurrent_step(mode, x, arrays, own)
-    return wrap(output), tuple([wrap(each) for each in new])
+    if not isinstance(input, TensorBase) or x.ndim != 2:
+        return None
+    recorded, weights = recording(), []
+    for own in names:
+        found = tuple([parameters.get(name) for name in own])
+        for weight in found[:present]:
+            if weight is None:
+                return None
+        if recorded and any_source(found):
+            return None
+        weights.append(tuple([array(weight) for weight in found]))
+    weight_ih, weight_hh = weights[0][0], weights[0][1]
+    if x.dtype is not weight_hh.dtype or x.shape[1] != weight_ih.shape[1]:
+        return None
+    shape = (len(names), x.shape[0], weight_hh.shape[1])
+    states = _plain_states(hx, 2 if mode == "LSTM" else 1, shape, x, recorded)
+    if states is None or (recorded and any_source((input,))):
+        return None
+    output, new = backend(x).recurrent_step(mode, x, states, weights)
+    return wrap(output), wrap(new[0]) if len(new) == 1 else tuple([wrap(each) for each in new])
+
+
+def _plain_states(hx, count, shape, like, recorded):
+    """The arrays of the states, or None if they are not plainly that."""
+    if hx is None:
+        return (_zeros(like, shape),) * count
+    states = (hx,) if count == 1 else hx
+    if type(states) is not tuple or len(states) != count:
+        return None
+    for state in states:
+        data = array(state)
+        if not isinstance(state, TensorBase) or data.shape != shape or data.dtype is not like.dtype:
+            return None
+    if recorded and any_source(states):
+        return None
+    return tuple([array(state) for state in states])
 
 
 # ---- layers one after the other --------------------------------------------------------------------------------------
