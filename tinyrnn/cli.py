@@ -194,9 +194,21 @@ def _add_train(commands: Any) -> None:
         ("threads", _whole(1), "N", "threads to compute with"),
     ):
         train.add_argument(_flag(name), type=kind, metavar=metavar, help=_help(name, text))
+    _add_device(train)
     train.add_argument(
         "--minutes", type=_positive, metavar="M", help="time to train for; with --epochs, what is used up first counts"
     )
+
+
+def _add_device(command: Any) -> None:
+    command.add_argument("--device", metavar="NAME", default="cpu", help="cpu, or cuda for an NVIDIA GPU (default: cpu)")
+
+
+def _placed(model: Seq2Seq, device: str) -> Seq2Seq:
+    try:
+        return model.to(device)  # type: ignore[return-value]
+    except RuntimeError as error:
+        raise UsageError(f"--device: {error}") from None
 
 
 def _add_predict(commands: Any) -> None:
@@ -209,6 +221,7 @@ def _add_predict(commands: Any) -> None:
     predict.set_defaults(run=_predict)
     predict.add_argument("directory", metavar="DIR", help="what 'tinyrnn train --out' wrote")
     predict.add_argument("texts", metavar="TEXT", nargs="*", help="a source; without any, the lines of stdin")
+    _add_device(predict)
 
 
 def _add_bench(commands: Any) -> None:
@@ -308,7 +321,7 @@ def _train(options: argparse.Namespace) -> None:
     recipe = _recipe(options)
     train_pairs, dev_pairs = _read_data(options, recipe["seed"])
     prepare_directory(options.out, options.overwrite)
-    model = _build(train_pairs, recipe)
+    model = _placed(_build(train_pairs, recipe), options.device)
     budget = {name: recipe[name] for name in ("batch", "epochs", "minutes", "lr", "clip", "seed")}
     trainer = Trainer(
         model,
@@ -422,6 +435,7 @@ def _predict(options: argparse.Namespace) -> None:
     if sys.stdin is None and not options.texts:
         raise UsageError("stdin: expected lines to read, got a closed stream; open it, or name texts after DIR")
     model, _ = load_checkpoint(options.directory)
+    model = _placed(model, options.device)
     # A person who types waits for an answer to each line; files go faster in batches.
     size = 1 if not options.texts and sys.stdin.isatty() else 128
     told: set[str] = set()

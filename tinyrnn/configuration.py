@@ -7,6 +7,7 @@ import platform
 import numpy as np
 
 from tinyrnn import _compiled, dtypes
+from tinyrnn.kernels.gpu import loader
 
 try:
     from tinyrnn.kernels.cpu import native
@@ -73,7 +74,7 @@ def show_config() -> str:
         "CPU kernels": _state("tinyrnn.kernels.cpu."),
         "instruction set": _instruction_set(),
         "threads": _threads(),
-        "GPU kernels": "none in this version",
+        "GPU kernels": loader.describe(),
         "default dtype": dtypes.get_default_dtype().name,
         "versions": ", ".join(_versions()),
         "machine": f"{platform.machine()}, {platform.system()}",

@@ -131,7 +131,7 @@ def numpy(self, *, force: bool = False) -> np.ndarray:
                 f"can't convert {devices.of_array(self.array)} device type tensor to numpy. Use Tensor.cpu() to copy the "
                 f"tensor to host memory first."
             )
-        return devices.put(self.array, devices.CPU)
+        return devices.in_main_memory(self.array)
     return self.array
 
 

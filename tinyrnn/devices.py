@@ -128,6 +128,11 @@ def library(where: Any) -> Any:
     return np if found.type == "cpu" else loader.cupy()
 
 
+def in_main_memory(array: Any) -> np.ndarray:
+    """An array as NumPy's: itself, or a copy of one that lies on a GPU."""
+    return array if isinstance(array, np.ndarray) else loader.moved(array, None)
+
+
 def put(array: Any, where: Any) -> Any:
     """An array with the same numbers on a device: the same array if it lies there. None is the default device."""
     if where is None:

@@ -21,6 +21,7 @@ from tinyrnn import devices
 from tinyrnn.engine.base import TensorBase, version_of, wrap
 from tinyrnn.engine.tape import requires_grad
 from tinyrnn.files import write_atomically
+from tinyrnn.ops.transfer import transfer
 from tinyrnn.size import Size
 
 _PLAIN = (bool, int, float, str, type(None))
@@ -77,7 +78,8 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
     f : path or file object
         A file object has to be open for reading bytes.
     map_location : device, str, dict or function, optional
-        Where the tensors go: the CPU. A function is called with each tensor and "cpu", and may return another tensor.
+        Where the tensors go, by default the CPU, wherever they were when they were saved; of a dict, what it has for "cpu".
+        A function is called with each tensor and "cpu", and may return another tensor.
     weights_only : bool
         Whether to refuse what could run a program. Such a file cannot be written here nor read, so False reads the same.
 
@@ -115,6 +117,7 @@ class _Writer:
 
     def __init__(self) -> None:
         self._tensors: list[tuple[list, np.ndarray]] = []  # what stands for it in the JSON, and its array
+        self._copies: dict[int, tuple[Any, np.ndarray]] = {}  # arrays of a GPU, by id, and what they are in main memory
 
     def packed(self, value: Any, place: str, depth: int = 0) -> Any:
         kind = type(value)
@@ -124,7 +127,7 @@ class _Writer:
             return value
         if isinstance(value, TensorBase):
             entry = [0, requires_grad(value)]
-            self._tensors.append((entry, value.array))
+            self._tensors.append((entry, self._in_main_memory(value.array)))
             return {"tensor": entry}
         if depth == _DEEPEST:
             raise ValueError(f"save: obj is nested more than {_DEEPEST} deep, or holds itself; save flatter lists or dicts")
@@ -142,6 +145,13 @@ class _Writer:
 
     def _items(self, values: Iterable[Any], place: str, depth: int) -> list[Any]:
         return [self.packed(value, f"{place}[{number}]", depth + 1) for number, value in enumerate(values)]
+
+    def _in_main_memory(self, array: Any) -> np.ndarray:
+        if isinstance(array, np.ndarray):
+            return array
+        if id(array) not in self._copies:
+            self._copies[id(array)] = array, devices.in_main_memory(array)
+        return self._copies[id(array)][1]
 
     def arrays(self) -> list[np.ndarray]:
         """The arrays to store. The entries of the tensors are told which is theirs, and which part of it."""
@@ -278,8 +288,6 @@ def _placing(map_location: Any) -> Any:
             return tensor if moved is None else moved
 
         return place
-    wanted = map_location.values() if isinstance(map_location, dict) else [map_location]
-    for device in wanted:
-        if device is not None:
-            devices.available(device)
-    return lambda tensor: tensor
+    wanted = map_location.get("cpu") if isinstance(map_location, dict) else map_location
+    target = devices.CPU if wanted is None else devices.available(wanted)
+    return lambda tensor: transfer(tensor, target)

@@ -1,20 +1,40 @@
-"""``cuda``: the GPU where there is one, and elsewhere a stand-in that runs on the CPU (fake_cupy.py)."""
+"""``cuda``: the GPU where there is one, and elsewhere a stand-in that runs on the CPU (fake_cupy.py).
+
+TINYRNN_TEST_REPORT=FILE writes a row of JSON for each test: its name, whether it passed, and its largest error, where 1 is what
+is allowed. TINYRNN_TEST_SEED draws other inputs.
+"""
 
 from __future__ import annotations
 
+import json
+import os
 import sys
+from pathlib import Path
 
+import numpy as np
+import on_gpu
 import pytest
 
 import tinyrnn
 from tinyrnn.kernels import dispatch
 from tinyrnn.kernels.gpu import loader
 
+_rows = []
+
+
+@pytest.fixture
+def rng():
+    """A random generator whose numbers are the same in every run, unless TINYRNN_TEST_SEED says otherwise."""
+    return np.random.default_rng(int(os.environ.get("TINYRNN_TEST_SEED", "0")))
+
 
 @pytest.fixture
 def cuda(monkeypatch):
     """A device for tensors, of type "cuda"."""
     if loader.is_available():
+        cupy, empty = loader.cupy(), loader.cupy().empty
+        # poisoned, as in the stand-in: so a kernel that leaves something out is found
+        monkeypatch.setattr(cupy, "empty", lambda *args, **kwargs: _poisoned(empty(*args, **kwargs)))
         yield tinyrnn.device("cuda", 0)
         return
     import fake_cupy
@@ -23,3 +43,29 @@ def cuda(monkeypatch):
     monkeypatch.setattr(loader, "_found", None)
     yield tinyrnn.devices.available("cuda")
     dispatch.unregister(fake_cupy.ndarray)
+
+
+def _poisoned(array):
+    array.fill(np.nan if array.dtype.kind == "f" else 1)
+    return array
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if "cuda" in getattr(item, "fixturenames", ()):
+            item.add_marker("gpu")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if report.when == "call" and item.get_closest_marker("gpu"):
+        errors, on_gpu.errors[:] = list(on_gpu.errors), []
+        worst = max(errors, default=None)
+        _rows.append({"name": item.nodeid, "ok": not report.failed, "skipped": report.skipped, "worst_error": worst})
+    return report
+
+
+def pytest_sessionfinish():
+    if "TINYRNN_TEST_REPORT" in os.environ:
+        Path(os.environ["TINYRNN_TEST_REPORT"]).write_text(json.dumps([row for row in _rows if not row.pop("skipped")]))

@@ -6,6 +6,7 @@ import numpy as np
 
 from tinyrnn.kernels.gpu import loader
 
+errors: list[float] = []  # of all comparisons of the running test, 1 being what is allowed
 TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 2e-6, np.dtype(np.float16): 3e-3}
 
 
@@ -40,4 +41,8 @@ def assert_close(got, expected, tolerance, what=""):
         assert got.shape == expected.shape and got.dtype == expected.dtype, (what, got.shape, expected.shape, got.dtype)
         finite = np.abs(expected[np.isfinite(expected)].astype(np.float64))
         scale = max(1.0, float(finite.max(initial=0)))
+        if tolerance and got.size:
+            with np.errstate(all="ignore"):
+                error = np.abs(got.astype(np.float64) - expected) / (tolerance * (scale + np.abs(expected)))
+            errors.append(float(np.nan_to_num(error, posinf=0).max()))
         np.testing.assert_allclose(got, expected, rtol=tolerance, atol=tolerance * scale, err_msg=what)

@@ -173,9 +173,42 @@ def test_workers_are_threads_that_keep_order_and_hand_errors_on():
     assert all(name.startswith("tinyrnn-data") for name in seen)
 
 
+def test_workers_can_be_kept_and_are_told_their_numbers():
+    started, threads = [], set()
+
+    class Named(Squares):
+        def __getitem__(self, index):
+            threads.add(threading.current_thread())
+            return super().__getitem__(index)
+
+    loader = DataLoader(Named(8), 2, num_workers=1, persistent_workers=True, worker_init_fn=started.append)
+    assert numbers_in(loader) == numbers_in(loader) == [[0, 1], [2, 3], [4, 5], [6, 7]]
+    assert started == [0] and len(threads) == 1
+    loader = DataLoader(Named(2), num_workers=1, worker_init_fn=started.append)
+    assert numbers_in(loader) == numbers_in(loader) == [[0], [1]]
+    assert started == [0, 0, 0] and len(threads) == 3
+
+
+def test_a_batch_that_does_not_come_in_time():
+    release = threading.Event()
+
+    class Stuck(Squares):
+        def __getitem__(self, index):
+            release.wait(10)
+            return super().__getitem__(index)
+
+    loader = iter(DataLoader(Stuck(2), num_workers=1, timeout=0.05))
+    with pytest.raises(RuntimeError, match=r"timed out after 0\.05 seconds"):
+        next(loader)
+    release.set()
+
+
 @pytest.mark.parametrize(
     ("call", "kind", "sentence"),
     [
+        (lambda: DataLoader(Squares(3), persistent_workers=True), ValueError, "needs num_workers > 0"),
+        (lambda: DataLoader(Squares(3), timeout=-1), ValueError, "non-negative, got -1"),
+        (lambda: DataLoader(Squares(3), multiprocessing_context="fork"), NotImplementedError, "threads"),
         (lambda: DataLoader(Squares(3), batch_size=0), ValueError, "batch_size=0"),
         (lambda: DataLoader(Squares(3), shuffle=True, sampler=range(3)), ValueError, "mutually exclusive with shuffle"),
         (lambda: DataLoader(Squares(3), batch_sampler=[[0]], shuffle=True), ValueError, "batch_sampler option is mutually"),

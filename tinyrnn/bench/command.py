@@ -105,7 +105,7 @@ def run(options: Options, command: str) -> int:
 
 def _check_files(options: Options) -> None:
     if options.device != "cpu":
-        raise BenchError(f"--device {options.device}: expected cpu: this version has no kernels for a GPU")
+        raise BenchError(f"--device {options.device}: expected cpu; python benchmarks/gpu.py in a checkout measures the GPU")
     for name in ("json", "plot", "report"):
         path = getattr(options, name)
         folder = os.path.dirname(path or "") or "."

@@ -10,10 +10,10 @@ from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
 from tinyrnn.engine.base import wrap
 from tinyrnn.nn.attention import AdditiveAttention, PreparedKeys
+from tinyrnn.nn.checks import check_counts
 from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.nn.recurrent_module import check_counts
 from tinyrnn.ops.activations import tanh
 from tinyrnn.ops.attention import attend, length_mask
 from tinyrnn.ops.padding import pad

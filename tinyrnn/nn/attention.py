@@ -10,11 +10,11 @@ import numpy as np
 from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
 from tinyrnn.nn import init
+from tinyrnn.nn.checks import check_counts
 from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.linear import Linear
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.nn.recurrent_module import check_counts
 from tinyrnn.ops.attention import additive_scores, attend, blank, dot_scores, length_mask
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.shaping import squeeze, unsqueeze

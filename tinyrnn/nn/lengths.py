@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrnn.devices import in_main_memory
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.nn.module import Module
 
@@ -13,7 +14,7 @@ from tinyrnn.nn.module import Module
 def checked_lengths(layer: Module, lengths: Any, B: int, limit: int, limit_name: str) -> np.ndarray:
     """`lengths` (list, array or tensor) as an int64 array of B numbers from 0 to `limit`; else an error of `layer`."""
     try:
-        given = np.asarray(lengths.array if isinstance(lengths, TensorBase) else lengths)
+        given = np.asarray(in_main_memory(lengths.array) if isinstance(lengths, TensorBase) else lengths)
     except ValueError:  # nested lists of unequal lengths
         layer.fail(f"lengths are a nested {type(lengths).__name__}, expected {B} integers, one for each sequence", TypeError)
     if given.shape != (B,):

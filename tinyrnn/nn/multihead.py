@@ -9,10 +9,10 @@ import numpy as np
 from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
 from tinyrnn.nn import functional, init
+from tinyrnn.nn.checks import check_counts, check_probability
 from tinyrnn.nn.linear import Linear
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
-from tinyrnn.nn.recurrent_module import check_counts, check_probability
 from tinyrnn.ops.attention import scaled_attention
 from tinyrnn.ops.padding import pad
 from tinyrnn.ops.selection import keep_where

@@ -9,9 +9,10 @@ from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
 from tinyrnn.grad_modes import no_grad
 from tinyrnn.nn import init
+from tinyrnn.nn.checks import check_flag, check_probability
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_layer import RecurrentLayer
-from tinyrnn.nn.recurrent_module import WeightedModule, check_flag, check_probability, mode_of, names_of
+from tinyrnn.nn.recurrent_module import WeightedModule, mode_of, names_of
 from tinyrnn.ops.dropout import keep_mask
 from tinyrnn.ops.recurrent import Stack, recurrent_step, stack_of_cells
 from tinyrnn.ops.recurrent_cells import CELLS

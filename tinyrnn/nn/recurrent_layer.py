@@ -7,8 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from tinyrnn.engine.base import wrap
+from tinyrnn.nn.checks import check_count, check_flag, check_probability
 from tinyrnn.nn.lengths import checked_lengths
-from tinyrnn.nn.recurrent_module import RecurrentModule, check_count, check_flag, check_probability
+from tinyrnn.nn.recurrent_module import RecurrentModule
 from tinyrnn.nn.utils.rnn import PackedSequence
 from tinyrnn.ops.recurrent import Inside, Stack, run_packed_stack, run_stack
 from tinyrnn.ops.shaping import squeeze, transpose, unsqueeze

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyrnn.devices import CPU, is_array, put
+from tinyrnn.devices import in_main_memory, is_array
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
@@ -114,7 +114,7 @@ def _problem(x, single, targets, input_lengths, target_lengths, blank):
 def _host(value):
     """What the user gave as whole numbers, in main memory, where they are looked at one by one."""
     data = array(value)
-    return put(data, CPU) if is_array(data) else np.asarray(data)
+    return in_main_memory(data) if is_array(data) else np.asarray(data)
 
 
 def _lengths(name, given, x, single):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from tinyrnn import devices
 from tinyrnn._tensor import Tensor
 from tinyrnn.creation import tensor
 from tinyrnn.nn.module import Module
@@ -69,6 +70,11 @@ class Seq2Seq(Module):
         self.max_length = max_length
         self.encoder = Encoder(len(source), embed, hidden, layers, cell, dropout)
         self.decoder = Decoder(len(target), embed, 2 * hidden, layers, cell, attention, dropout)
+
+    @property
+    def device(self) -> devices.device:
+        """Where the weights lie, and ids have to."""
+        return devices.of_array(self.decoder.embedding.weight.array)
 
     def encode(self, source: Tensor, lengths: Tensor) -> Memory:
         """Read sources.

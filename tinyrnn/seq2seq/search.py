@@ -72,20 +72,20 @@ def greedy(model: Seq2Seq, sources: Sequence[Sequence[int]], max_length: int | N
 
 def _greedy(sources: Sequence[Sequence[int]], model: Seq2Seq, limit: int) -> list[Hypothesis]:
     ids, lengths = pad(sources, PADDING)
-    memory = model.encode(wrap(ids), wrap(lengths))
+    memory = model.encode(wrap(ids).to(model.device), wrap(lengths))
     rows = np.arange(len(sources))
     token, state = np.full(len(sources), START), memory.state
     ended, scores = np.zeros(len(sources), dtype=bool), np.zeros(len(sources))
     tokens, looks = [], []
     for _ in range(limit):
-        log_probs, state, weights = model.decode_step(wrap(token), state, memory)
-        table = log_probs.numpy()
+        log_probs, state, weights = model.decode_step(wrap(token).to(model.device), state, memory)
+        table = log_probs.cpu().numpy()
         best = table.argmax(-1)
         scores += np.where(ended, 0.0, table[rows, best])
         token = np.where(ended, PADDING, best)
         ended |= token == END
         tokens.append(token)
-        looks.append(weights.numpy())
+        looks.append(weights.cpu().numpy())
         if ended.all():
             break
     return _collect(np.stack(tokens, 1), np.stack(looks, 1), lengths, scores, ended)

@@ -83,7 +83,7 @@ def save_checkpoint(directory: str | os.PathLike[str], model: Seq2Seq, **entries
 
     config = {"format": FORMAT, "tinyrnn": tinyrnn.__version__, "model": model.to_json(), **entries}
     text = json.dumps(config, ensure_ascii=False, indent=1)
-    weights = {name: np.ascontiguousarray(tensor.numpy()) for name, tensor in model.state_dict().items()}
+    weights = {name: np.ascontiguousarray(tensor.cpu().numpy()) for name, tensor in model.state_dict().items()}
     write_atomically(Path(directory) / WEIGHTS, save(weights, metadata={"config": text}))
     write_atomically(Path(directory) / CONFIG, text.encode())
 

@@ -53,17 +53,19 @@ class EncodedPairs:
     """
 
     def __init__(self, pairs: Sequence[Pair], model: Seq2Seq) -> None:
+        self._model = model
         self._sources = [model.source.encode(source) for source, _ in pairs]
         self._targets = [[START, *model.target.encode(target), END] for _, target in pairs]
         self.lengths = np.array([len(source) for source in self._sources], dtype=np.int64)
 
     def batch(self, indices: npt.NDArray[np.int64]) -> Batch:
-        """Make the batch of these pairs."""
+        """Make the batch of these pairs, where the model lies; lengths stay in main memory."""
         source, lengths = pad([self._sources[i] for i in indices], PADDING)
         target, target_lengths = pad([self._targets[i] for i in indices], PADDING)
         tokens, labels = np.ascontiguousarray(target[:, :-1]), np.ascontiguousarray(target[:, 1:])
         size = int(target_lengths.sum()) - len(target_lengths)
-        return Batch(wrap(source), wrap(lengths), wrap(tokens), wrap(labels), size)
+        ids, inputs, aims = (wrap(each).to(self._model.device) for each in (source, tokens, labels))
+        return Batch(ids, wrap(lengths), inputs, aims, size)
 
 
 def hold_out(pairs: Sequence[Pair], seed: int = 0) -> tuple[list[Pair], list[Pair]]:

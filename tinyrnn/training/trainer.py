@@ -172,7 +172,7 @@ class Trainer:
 
     def _diverged(self, what: str) -> TrainingError:
         named = self.model.named_parameters()
-        bad = [name for name, p in named if p.grad is not None and not np.isfinite(p.grad.numpy()).all()]
+        bad = [name for name, p in named if p.grad is not None and not np.isfinite(p.grad.cpu().numpy()).all()]
         where = f"; first non-finite gradient: {bad[0]}" if bad else ""
         return TrainingError(
             f"step {self.step + 1}: the {what} (last gradient norm {self._meter.last_norm:.3g}, "

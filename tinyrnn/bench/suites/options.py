@@ -8,6 +8,7 @@ from typing import Any, Final
 import numpy as np
 
 import tinyrnn
+from tinyrnn import nn
 from tinyrnn.bench.cases import OURS, Case, PairedCase, Setting
 from tinyrnn.bench.suites.layers import WORKS, Shape, layer_arrays, our_layer, side
 from tinyrnn.bench.timing import Side
@@ -46,6 +47,9 @@ OPTIONS: Final = (
     Option("LSTM", "return_all_states", call={"return_all_states": True}),
     Option("LSTM", "gates", call={"gates": True}),
     Option("LSTM", "lengths", call={"lengths": True}),
+    Option("LSTM", "batch_first", {"batch_first": True}),
+    Option("LSTM", "Bidirectional", always={"bidirectional": True}),
+    Option("LSTM", "unbatched"),
 )
 NAMES: Final = tuple(dict.fromkeys(option.name for option in OPTIONS))
 
@@ -65,13 +69,25 @@ class OptionCase(PairedCase):
             call["lengths"] = np.full(self.sizes.B, self.sizes.T)
         with_it = our_layer(given.kind, self.sizes, **given.always, **given.options)
         plain = our_layer(given.kind, self.sizes, **given.always)
-        x, gradient = layer_arrays(self.sizes)
-        ours = side(
-            tinyrnn, with_it, self.work, lambda x: with_it(x, **call)[:2], x, gradient[..., : with_it.proj_size or None]
-        )
+        x, gradient = layer_arrays(self.sizes, 2 if plain.bidirectional else 1)
+        if given.name == "Bidirectional":
+            with_it = nn.Bidirectional(our_layer(given.kind, self.sizes))
+        ours = self._side(with_it, call, x, gradient[..., : getattr(with_it, "proj_size", 0) or None])
         beside = side(tinyrnn, plain, self.work, plain, x, gradient)
         return {OURS: ours, PLAIN: replace(beside, comparable=False)}
 
+    def _side(self, layer: Any, call: dict[str, Any], x: Any, gradient: Any) -> Side:
+        if self.option.name == "unbatched":
+            x, gradient = x[:, 0], gradient[:, 0]
+        elif "batch_first" in self.option.options:
+            x, gradient = (np.ascontiguousarray(each.swapaxes(0, 1)) for each in (x, gradient))
+        return side(tinyrnn, layer, self.work, lambda x: layer(x, **call)[:2], x, gradient)
+
 
 def cases() -> list[Case]:
-    return [OptionCase(option, work, shape) for option in OPTIONS for work in WORKS for shape in _SHAPES]
+    return [
+        OptionCase(option, work, shape._replace(B=1) if option.name == "unbatched" else shape)
+        for option in OPTIONS
+        for work in WORKS
+        for shape in _SHAPES
+    ]

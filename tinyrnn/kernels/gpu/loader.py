@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import sys
 from typing import Any
 
@@ -54,6 +55,15 @@ def is_available() -> bool:
         return cupy() is not None
     except RuntimeError:
         return False
+
+
+def describe() -> str:
+    """What of a GPU is there, without looking for one."""
+    if _found is not None:
+        return f"for CuPy {_found.__version__} (device 'cuda' is in use)"
+    if importlib.util.find_spec("cupy") is None:
+        return "not usable: CuPy is not installed"
+    return "for CuPy, which is installed and loaded when device 'cuda' is first asked for"
 
 
 def number_of_gpu(index: int | None) -> int:

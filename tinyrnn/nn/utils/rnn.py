@@ -12,6 +12,7 @@ import numpy as np
 
 from tinyrnn import _lazy
 from tinyrnn._tensor import Tensor
+from tinyrnn.devices import in_main_memory
 from tinyrnn.engine.base import wrap
 from tinyrnn.ops.packing import packing_of, put_rows, take_rows
 from tinyrnn.ops.selection import where
@@ -251,7 +252,7 @@ def _steps_and_sequences(name: str, input: Any, batch_first: bool) -> tuple[int,
 def _integers(name: str, lengths: Any) -> np.ndarray:
     if isinstance(lengths, (list, tuple)):
         lengths = [each.item() if isinstance(each, Tensor) else each for each in lengths]
-    given = np.asarray(lengths.array if isinstance(lengths, Tensor) else lengths)
+    given = np.asarray(in_main_memory(lengths.array) if isinstance(lengths, Tensor) else lengths)
     if given.dtype.kind not in "iu":
         raise TypeError(f"{name}: expected lengths to be integers, got {given.dtype}")
     return given.astype(np.int64)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
 from tinyrnn.utils.data.collate import default_collate, default_convert
@@ -36,15 +38,23 @@ class DataLoader:
         Memory for copies to a GPU; without one, as in PyTorch, a warning and no effect.
     drop_last : bool
         Leave out a last batch that is shorter.
+    timeout : float
+        Seconds to wait for a batch of the workers; 0: as long as it takes.
+    worker_init_fn : callable, optional
+        Called in every worker when it starts, with its number.
+    multiprocessing_context : None
+        Workers are no processes.
     generator : Generator, optional
         For `shuffle`; by default each pass draws a seed from the global one.
     prefetch_factor : int, optional
         Batches that each worker is ahead, by default 2.
+    persistent_workers : bool
+        Keep the workers from one pass to the next.
 
     Raises
     ------
-    ValueError
-        If options exclude each other.
+    ValueError, NotImplementedError
+        If options exclude each other, or a context for processes is given.
     """
 
     def __init__(
@@ -58,14 +68,26 @@ class DataLoader:
         collate_fn: Callable[[list], Any] | None = None,
         pin_memory: bool = False,
         drop_last: bool = False,
-        *,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        multiprocessing_context: Any = None,
         generator: Any = None,
+        *,
         prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
     ) -> None:
         if num_workers < 0:
             raise ValueError(f"num_workers option should be non-negative, got {num_workers}; use 0 to load in this thread")
         if prefetch_factor is not None and (num_workers == 0 or prefetch_factor < 1):
             raise ValueError("prefetch_factor is for num_workers > 0, and at least 1")
+        if persistent_workers and num_workers == 0:
+            raise ValueError("persistent_workers option needs num_workers > 0")
+        if timeout < 0:
+            raise ValueError(f"timeout option should be non-negative, got {timeout}; 0 waits as long as it takes")
+        if multiprocessing_context is not None:
+            raise NotImplementedError(
+                f"multiprocessing_context={multiprocessing_context!r}: workers are threads of this process; leave it out"
+            )
         if pin_memory:
             warnings.warn("pin_memory is set, but no accelerator is found, so memory is not pinned", stacklevel=2)
         self.dataset = dataset
@@ -73,6 +95,10 @@ class DataLoader:
         self.pin_memory = pin_memory
         self.generator = generator
         self.prefetch_factor = prefetch_factor
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.persistent_workers = persistent_workers
+        self._kept: ThreadPoolExecutor | None = None  # of persistent workers, from the first pass on
         self._iterable = isinstance(dataset, IterableDataset)
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
@@ -128,18 +154,37 @@ class DataLoader:
     def _ahead(self, jobs: Iterator[Any]) -> Iterator[Any]:
         """Batches in their order, while threads work on the next ones. An error comes at the batch where it happened."""
         most = self.num_workers * (self.prefetch_factor or 2)
-        with ThreadPoolExecutor(self.num_workers, "tinyrnn-data") as pool:
-            waiting: deque = deque()
-            try:
-                for job in jobs:
-                    waiting.append(pool.submit(self._batch, job))
-                    if len(waiting) > most:
-                        yield waiting.popleft().result()
-                while waiting:
-                    yield waiting.popleft().result()
-            finally:
-                for future in waiting:
-                    future.cancel()
+        pool, waiting = self._workers(), deque[Future]()
+        try:
+            for job in jobs:
+                waiting.append(pool.submit(self._batch, job))
+                if len(waiting) > most:
+                    yield self._fetched(waiting.popleft())
+            while waiting:
+                yield self._fetched(waiting.popleft())
+        finally:
+            for future in waiting:
+                future.cancel()
+            if pool is not self._kept:
+                pool.shutdown(wait=False)  # not for what is late
+
+    def _workers(self) -> ThreadPoolExecutor:
+        if self._kept is not None:
+            return self._kept
+        numbers, start = itertools.count(), self.worker_init_fn
+        initializer = None if start is None else lambda: start(next(numbers))
+        pool = ThreadPoolExecutor(self.num_workers, "tinyrnn-data", initializer)
+        if self.persistent_workers:
+            self._kept = pool
+        return pool
+
+    def _fetched(self, batch: Future) -> Any:
+        try:
+            return batch.result(self.timeout or None)
+        except FutureTimeout:
+            if batch.done():
+                raise  # by the data set itself
+            raise RuntimeError(f"DataLoader timed out after {self.timeout} seconds") from None
 
 
 def _takes_lists(dataset: Any) -> bool:
