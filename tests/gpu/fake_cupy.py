@@ -119,7 +119,7 @@ class ndarray:
     def get(self):
         return self._array.copy()
 
-    def set(self, host):
+    def set(self, host, stream=None):
         self._array[...] = host
 
     def view(self, dtype=None):
@@ -224,6 +224,10 @@ def asnumpy(value):
 
 def ascontiguousarray(value):
     return ndarray(np.ascontiguousarray(_inside(value)))
+
+
+def matmul(a, b):
+    return ndarray(np.asarray(np.matmul(_inside(a), _inside(b))))
 
 
 def stack(arrays, axis=0):
@@ -335,10 +339,7 @@ def _argument(kernel, parameter, value):
         if (wanted[0] != "V" or wanted == "V2") and wanted != found:
             raise TypeError(f"{kernel}: an array of {found} for a pointer to {wanted}")
         return np.array(inside.ctypes.data, np.uintp)
-    if value is None:
-        value = np.uintp(0)  # a null pointer
-        if not parameter.startswith("*"):
-            raise TypeError(f"{kernel}: None for a parameter of type {parameter}")
+    if parameter.startswith("*") and type(value) is np.uintp and value == 0:  # a null pointer
         return np.array(value)
     plain = {bool: np.bool_, int: np.int64, float: np.float64}.get(type(value))
     value = np.array(value if plain is None else plain(value))

@@ -9,18 +9,20 @@ import pytest
 
 from tinyrnn import _compiled
 from tinyrnn.kernels import cpu, reference
+from tinyrnn.kernels.gpu import kernels as gpu
 from tinyrnn.kernels.interface import Kernels
 
 DECLARED = {name: value for name, value in vars(Kernels).items() if inspect.isfunction(value) and name[0] != "_"}
 REFERENCE = cpu.kernels_of(reference)
 CPU = {name: getattr(cpu, name) for name in REFERENCE}
+GPU = {name: getattr(gpu, name) for name in REFERENCE}  # importable without CuPy
 
 
 def parameters(kernel):
     return list(inspect.signature(kernel).parameters)
 
 
-@pytest.mark.parametrize("kernels", [REFERENCE, CPU], ids=["reference", "cpu"])
+@pytest.mark.parametrize("kernels", [REFERENCE, CPU, GPU], ids=["reference", "cpu", "gpu"])
 def test_same_names(kernels):
     assert sorted(kernels) == sorted(DECLARED)
 
@@ -31,6 +33,7 @@ def test_same_parameters(name):
     assert declared[0] == "self"
     assert parameters(REFERENCE[name]) == declared[1:]
     assert parameters(CPU[name]) == declared[1:]
+    assert parameters(GPU[name]) == declared[1:]
 
 
 @pytest.mark.parametrize("name", sorted(DECLARED))
@@ -55,3 +58,10 @@ def test_every_compiled_family_is_used():
     """A .pyx that nobody loads would be dead code."""
     modules = {file.stem for file in Path(cpu.__file__).parent.glob("*.pyx")}
     assert set(cpu.FAMILIES) == modules - {"native"}  # which has no kernel itself: the families call those linked into it
+
+
+def test_every_family_of_the_gpu_is_used():
+    modules = {file.stem for file in Path(gpu.__file__).parent.glob("*.py")}
+    assert set(gpu.FAMILIES) == modules - {"__init__", "kernels", "launch", "loader"}
+    ours = {name for name, kernel in GPU.items() if kernel.__module__ != reference.__name__}
+    assert {"recurrent_forward", "softmax_backward", "adam_step", "matmul_forward"} <= ours

@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import importlib
+
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu import kernels_of
-from tinyrnn.kernels.gpu import (
-    ctc,
-    dropout,
-    elementwise,
-    embedding,
-    normalization,
-    optimizers,
-    recurrent,
-    recurrent_cells,
-    softmax,
+
+FAMILIES = (
+    "ctc",
+    "dropout",
+    "elementwise",
+    "embedding",
+    "normalization",
+    "optimizers",
+    "products",
+    "recurrent",
+    "recurrent_cells",
+    "softmax",
 )
 
-_OURS = (ctc, dropout, elementwise, embedding, normalization, optimizers, recurrent, recurrent_cells, softmax)
 
-globals().update(kernels_of(reference))
-for _family in _OURS:
-    globals().update({name: kernel for name, kernel in kernels_of(_family).items() if kernel.__module__ == _family.__name__})
+def _compose():
+    kernels = kernels_of(reference)
+    for family in FAMILIES:
+        ours = kernels_of(importlib.import_module(f"tinyrnn.kernels.gpu.{family}"))
+        kernels.update({name: ours[name] for name in kernels.keys() & ours.keys()})
+    return kernels
+
+
+globals().update(_compose())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +32,18 @@ def kernels(file: str, names: tuple[str, ...]) -> dict[str, Any]:
 @functools.cache
 def _kernels(file: str, names: tuple[str, ...], gpu: int) -> dict[str, Any]:
     options = ("-std=c++17", f"-I{FOLDER}")
-    module = loader.cupy().RawModule(code=(FOLDER / file).read_text(), options=options, name_expressions=names)
+    code = f"// with headers {_headers()}\n{(FOLDER / file).read_text()}"  # CuPy's cache only looks at the code
+    module = loader.cupy().RawModule(code=code, options=options, name_expressions=names)
     return {name: module.get_function(name) for name in names}
+
+
+@functools.cache
+def _headers() -> str:
+    """A hash of what the .cu files include."""
+    digest = hashlib.sha256()
+    for file in (*sorted(FOLDER.glob("*.cuh")), FOLDER.parent / "cells.h"):
+        digest.update(file.read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def wide(dtype: np.dtype) -> np.dtype:
@@ -50,14 +61,19 @@ def contiguous(*arrays: Any) -> list[Any]:
     return [None if array is None else loader.cupy().ascontiguousarray(array) for array in arrays]
 
 
+def _plain(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+    """None as a null pointer."""
+    return tuple([np.uintp(0) if each is None else each for each in arguments])
+
+
 def over_rows(file: str, kernel: str, rows: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:
     """Launch a kernel of which a block takes one row."""
     name = f"{kernel}<{(TYPES | WHOLE)[dtype.name]}>"
-    kernels(file, (name,))[name]((rows,), (128,), arguments)
+    kernels(file, (name,))[name]((rows,), (128,), _plain(arguments))
 
 
 def over_elements(file: str, kernel: str, count: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:
     """Launch a kernel of which a thread takes one element."""
     name = f"{kernel}<{(TYPES | WHOLE)[dtype.name]}>"
     if count:
-        kernels(file, (name,))[name](blocks((count, 256)), (256,), arguments)
+        kernels(file, (name,))[name](blocks((count, 256)), (256,), _plain(arguments))

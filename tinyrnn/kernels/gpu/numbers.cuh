@@ -9,6 +9,11 @@
     type *name = reinterpret_cast<type *>(dynamic_shared_memory)
 #endif
 
+#ifndef INFINITY /* where there is no math.h */
+#define INFINITY __int_as_float(0x7f800000)
+#define NAN __int_as_float(0x7fffffff)
+#endif
+
 /* float16, stored; it is computed with as a float. */
 struct Half {
     unsigned short bits;

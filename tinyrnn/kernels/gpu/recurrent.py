@@ -324,7 +324,7 @@ class _Replays:
         stream = cupy.cuda.get_current_stream()
         if self._done is not None:
             stream.wait_event(self._done)
-        self._arguments.set(np.frombuffer(record.tobytes(), np.uint8))
+        self._arguments.set(np.frombuffer(record.tobytes(), np.uint8), stream=stream)
         launched = 0
         while count - launched >= _CHUNKS[-1]:
             chunk = next(each for each in _CHUNKS if each <= count - launched)

@@ -1,0 +1,139 @@
+"""Tensors and modules on a GPU: getting there and back, and what is said of those that are apart."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+import pytest
+
+import tinyrnn
+from tinyrnn import nn
+from tinyrnn.kernels.gpu import loader
+
+
+def test_there_and_back(cuda, rng):
+    x = tinyrnn.tensor(rng.normal(size=(2, 3)), requires_grad=True)
+    for moved in (x.to("cuda"), x.to(cuda), x.cuda(), x.cuda(0), x.to(0), x.to(tinyrnn.ones(1, device=cuda).double())):
+        assert moved.device == cuda and moved.is_cuda and not x.is_cuda and moved.dtype == x.dtype
+        assert moved.to(cuda) is moved and x.cpu() is x and moved.cpu().device == tinyrnn.device("cpu")
+        np.testing.assert_array_equal(moved.detach().cpu().numpy(), x.detach().numpy())
+    (x.cuda() * x.cuda()).sum().backward()
+    assert x.grad.device == tinyrnn.device("cpu")
+    np.testing.assert_allclose(x.grad.numpy(), 2 * x.detach().numpy())
+    assert x.to("cuda", tinyrnn.float32).dtype == tinyrnn.float32 and "cuda:0" in repr(x.cuda())
+
+
+def test_tensors_are_made_where_they_are_asked_for(cuda):
+    made = [
+        tinyrnn.zeros(2, 3, device="cuda"), tinyrnn.ones(2, device=cuda), tinyrnn.full((2,), 7, device=cuda),
+        tinyrnn.empty(2, device=cuda), tinyrnn.arange(4, device=cuda), tinyrnn.linspace(0, 1, 3, device=cuda),
+        tinyrnn.eye(3, device=cuda), tinyrnn.tensor([1.0, 2.0], device=cuda), tinyrnn.as_tensor([1], device=cuda),
+        tinyrnn.rand(2, device=cuda), tinyrnn.randn(2, device=cuda), tinyrnn.randint(0, 5, (3,), device=cuda),
+        tinyrnn.randperm(4, device=cuda),
+    ]  # fmt: skip
+    x = made[0]
+    made += [tinyrnn.zeros_like(x), tinyrnn.rand_like(x), tinyrnn.full_like(x, 2.5), x.new_zeros(3), x.new_tensor([1.0])]
+    made += [tinyrnn.tensor(x.array), x.clone(), x.detach(), tinyrnn.stack([x, x]), x[0], x > 0, x.sum()]
+    assert {each.device for each in made} == {cuda}
+    assert tinyrnn.zeros_like(x, device="cpu").device == tinyrnn.device("cpu")
+    assert nn.Linear(3, 2, device=cuda).weight.device == cuda == nn.LSTM(3, 2, device=cuda).weight_hh_l0.device
+
+
+def test_the_default_device(cuda):
+    with cuda:
+        assert tinyrnn.ones(2).device == cuda == nn.Linear(2, 2).bias.device == tinyrnn.get_default_device()
+        with tinyrnn.device("cpu"):
+            assert tinyrnn.ones(2).device.type == "cpu"
+    tinyrnn.set_default_device("cuda")
+    assert tinyrnn.tensor(1.0).device == cuda
+    tinyrnn.set_default_device(None)
+    assert tinyrnn.tensor(1.0).device.type == "cpu"
+
+
+def test_same_random_numbers_as_on_the_cpu(cuda):
+    drawn = []
+    for device in ("cpu", "cuda"):
+        tinyrnn.manual_seed(5)
+        x = tinyrnn.randn(4, device=device)
+        drawn.append(nn.functional.dropout(x, 0.5).cpu().numpy())
+    np.testing.assert_array_equal(*drawn)
+
+
+def test_tensors_that_are_apart(cuda):
+    here, there = tinyrnn.ones(2), tinyrnn.ones(2, device=cuda)
+    for function in (lambda: here + there, lambda: there * here, lambda: there > here, lambda: here.where(here > 0, there)):
+        with pytest.raises(RuntimeError, match=r"same device, but found at least two devices, (cpu|cuda:0) and (cpu|cuda:0)"):
+            function()
+    number = tinyrnn.tensor(2.0, requires_grad=True)  # but a 0-d tensor goes with anything
+    (there * number).sum().backward()
+    assert number.grad.item() == 2 and number.grad.device.type == "cpu"
+    with pytest.raises(TypeError, match=r"can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu\(\)"):
+        there.numpy()
+    np.testing.assert_array_equal(there.numpy(force=True), [1, 1])
+    there.copy_(here * 3)
+    assert there.tolist() == [3, 3]
+    assert there[tinyrnn.tensor([1])].device == cuda
+
+
+def test_models_move_in_place_and_load_from_anywhere(cuda, rng):
+    model = nn.LSTM(3, 4)
+    weight = model.weight_ih_l0
+    assert model.to(cuda) is model and model.weight_ih_l0 is weight and weight.device == cuda
+    file = io.BytesIO()
+    tinyrnn.save({"model": model.state_dict(), "tied": [weight, weight]}, file)
+    file.seek(0)
+    loaded = tinyrnn.load(file)
+    assert loaded["model"]["weight_ih_l0"].device.type == "cpu"
+    loaded["tied"][0].detach().zero_()
+    assert not loaded["tied"][1].any()
+    file.seek(0)
+    assert tinyrnn.load(file, map_location="cuda")["model"]["weight_ih_l0"].device == cuda
+    other = nn.LSTM(3, 4)
+    other.load_state_dict(model.state_dict())
+    np.testing.assert_array_equal(other.weight_ih_l0.detach().numpy(), weight.detach().cpu().numpy())
+    assert model.cpu().weight_ih_l0.device.type == "cpu"
+
+
+def test_what_programs_ask(cuda):
+    assert tinyrnn.cuda.is_available() and tinyrnn.cuda.device_count() >= 1 and tinyrnn.cuda.current_device() == 0
+    assert tinyrnn.accelerator.is_available() and tinyrnn.accelerator.current_accelerator().type == "cuda"
+    tinyrnn.cuda.synchronize()
+    tinyrnn.cuda.empty_cache()
+    with tinyrnn.cuda.device(0):
+        assert tinyrnn.ones(1, device="cuda").device == cuda
+    with pytest.raises(RuntimeError, match=r"'cuda:99' does not exist"):
+        tinyrnn.ones(1, device="cuda:99")
+    assert "CuPy" in tinyrnn.show_config()
+
+
+def test_the_trainer(cuda, tmp_path):
+    """The losses of a few steps are those of the CPU."""
+    from tinyrnn.seq2seq import Codec, Seq2Seq, predict
+    from tinyrnn.training import Trainer, TrainingConfig, load_checkpoint
+
+    pairs = [(f"{a}{b}", f"{b}{a}") for a in "abcd" for b in "abcd"]
+    losses = []
+    for device in ("cpu", "cuda"):
+        tinyrnn.manual_seed(1)
+        codec = Codec.build([text for pair in pairs for text in pair], "char")
+        model = Seq2Seq(codec, codec, embed=4, hidden=5, layers=1, max_length=4).double().to(device)
+        trainer = Trainer(model, TrainingConfig(batch=8, epochs=2), pairs, pairs[:3], tmp_path / device)
+        losses.append([entry["train_loss"] for entry in trainer.fit() if "train_loss" in entry])
+        assert len(predict(model, ["ab", "c"])) == 2
+        assert load_checkpoint(tmp_path / device)[0].device.type == "cpu"
+    np.testing.assert_allclose(losses[1], losses[0], rtol=1e-6)
+
+
+@pytest.mark.skipif(loader.is_available(), reason="there is a GPU")
+def test_without_a_gpu_it_is_said_what_is_missing(run_python, tmp_path):
+    (tmp_path / "cupy.py").write_text(
+        "class cuda:\n class runtime:\n  class CUDARuntimeError(RuntimeError): pass\n"
+        "  def getDeviceCount(): raise cuda.runtime.CUDARuntimeError('no driver')\n"
+    )
+    program = "import sys, tinyrnn\nprint(tinyrnn.cuda.is_available(), 'cupy' in sys.modules)\ntinyrnn.ones(1, device='cuda')"
+    without = run_python(f"import sys; sys.modules['cupy'] = None\n{program}")
+    assert without.stdout == "False True\n" and "'cuda' is not available: CuPy cannot be imported" in without.stderr
+    assert "tinyrnn[cuda13]" in without.stderr
+    unusable = run_python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{program}")
+    assert unusable.stdout == "False True\n" and "no NVIDIA GPU with a driver that fits (no driver)" in unusable.stderr
