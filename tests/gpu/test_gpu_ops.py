@@ -59,7 +59,8 @@ OPS = {
     ],
     "gathering": lambda x, y, i, j, **_: [
         x.gather(0, i), x.gather(1, i), x.index_select(0, j), x.scatter(0, i, y), x.scatter_add(0, i, y),
-        x.index_add(0, j[:2], y[:2]), x.index_fill(0, j[:1], 3.0), x.index_copy(0, j[:1], y[:1]), tinyrnn.take_along_dim(x, i, 0),
+        x.index_add(0, j[:2], y[:2]), x.index_fill(0, j[:1], 3.0), x.index_copy(0, j[:1], y[:1]),
+        tinyrnn.take_along_dim(x, i, 0),
     ],
     "counting": lambda i, j, **_: [i.unique(), j.bincount(), i.nonzero(), tinyrnn.unique_consecutive(j)],
     "normalization": lambda x, p, **_: [F.layer_norm(x, (4,)), F.layer_norm(x, (4,), p[0], p[1]), F.normalize(x)],

@@ -14,7 +14,7 @@ from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_layer import RecurrentLayer
 from tinyrnn.nn.recurrent_module import WeightedModule, mode_of, names_of
 from tinyrnn.ops.dropout import keep_mask
-from tinyrnn.ops.recurrent import Stack, recurrent_step, stack_of_cells
+from tinyrnn.ops.recurrent import Stack, recurrent_dense, recurrent_step, stack_of_cells
 from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.recurrent_options import Options, layers_with_options
 from tinyrnn.ops.shaping import unsqueeze
@@ -169,7 +169,7 @@ class RNNBase(WeightedModule, RecurrentLayer):
     # ---- one step --------------------------------------------------------------------------------------------------
 
     def step(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
-        if self._steps_plainly():
+        if not self.bidirectional and self._is_plain():
             stepped = recurrent_step(self.mode, input, hx, self._parameters, self._weight_names, 2 + self._biases)
             if stepped is not None:
                 return stepped
@@ -177,19 +177,21 @@ class RNNBase(WeightedModule, RecurrentLayer):
 
     step.__doc__ = RecurrentLayer.step.__doc__
 
-    def _one_step(self, input: Any, hx: Any) -> tuple[Any, Any] | None:
-        time = 1 if self.batch_first else 0
+    def _plain_forward(self, input: Any, hx: Any) -> tuple[Any, Any] | None:
         shape = input.array.shape if type(input) is Tensor else ()
-        if len(shape) != 3 or shape[time] != 1 or not self._steps_plainly():
+        if len(shape) != 3 or not self._is_plain():
             return None
-        x_t = select(input, time, 0)
-        stepped = recurrent_step(self.mode, x_t, hx, self._parameters, self._weight_names, 2 + self._biases)
-        return None if stepped is None else (unsqueeze(stepped[0], time), stepped[1])
+        time = 1 if self.batch_first else 0
+        weights = self._parameters, self._weight_names, 2 + self._biases
+        if shape[time] == 1 and not self.bidirectional:
+            stepped = recurrent_step(self.mode, select(input, time, 0), hx, *weights)
+            return None if stepped is None else (unsqueeze(stepped[0], time), stepped[1])
+        return None if time else recurrent_dense(self.mode, input, hx, *weights, self._directions)
 
-    def _steps_plainly(self) -> bool:
-        """Whether, now, a step of a stream is that of the cells and no more."""
+    def _is_plain(self) -> bool:
+        """Whether, now, the layers are those of the cells and no more."""
         dropped = self.training and (self.dropout > 0 or self.input_dropout > 0)
-        return not (dropped or self.residual or self.bidirectional) and self._has_plain_cells()
+        return not (dropped or self.residual) and self._has_plain_cells()
 
     def extra_repr(self) -> str:
         return f"{self.input_size}, {self.hidden_size}" + self._changed(

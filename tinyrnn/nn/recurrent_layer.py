@@ -103,9 +103,9 @@ class RecurrentLayer(RecurrentModule):
         if isinstance(input, PackedSequence):
             return self._forward_packed(input, hx, lengths, return_all_states, gates)
         if lengths is None and not (return_all_states or gates):
-            stepped = self._one_step(input, hx)
-            if stepped is not None:
-                return stepped
+            result = self._plain_forward(input, hx)
+            if result is not None:
+                return result
         self._check_input(input, (2, 3), "(batch, time, feature)" if self.batch_first else "(time, batch, feature)")
         unbatched = input.array.ndim == 2
         x = unsqueeze(input, 1) if unbatched else transpose(input, 0, 1) if self.batch_first else input
@@ -209,8 +209,8 @@ class RecurrentLayer(RecurrentModule):
         output, state = self.forward(unsqueeze(input, time), hx)
         return select(output, time, 0), state
 
-    def _one_step(self, input: Any, hx: Any) -> tuple[Any, Any] | None:
-        """The results for sequences of one step, where there is a shorter way to them; else None."""
+    def _plain_forward(self, input: Any, hx: Any) -> tuple[Any, Any] | None:
+        """The results for dense sequences, where there is a shorter way to them; else None."""
         return None
 
     # ---- states and checks ---------------------------------------------------------------------------------------

@@ -16,6 +16,7 @@ import numpy as np
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.modes import recording
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.kernels.sweeps import Sweep
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.dropout import dropout as drop
 from tinyrnn.ops.dropout import keep_mask
@@ -145,25 +146,67 @@ def run_packed_stack(
     return _run_layers(stack, contiguous(data), batch_sizes, int(batch_sizes[0]), state, packing, inside)
 
 
+# ---- short ways, for calls that are plain and not recorded -----------------------------------------------------------
+# Each gives None, and does nothing, if anything is not plainly as it says, or a gradient is to be recorded: what is wrong, or
+# what to do instead, others say. `parameters` : {name: tensor}. `names` : for every sweep those of weight_ih, weight_hh,
+# bias_ih, bias_hh, of which the first `present` are there. `hx` : h, (L*D, B, H), of an LSTM (h, c); or None for zeros.
+
+
 def recurrent_step(mode, input, hx, parameters, names, present):
     """One step of a stack of layers of plain cells in one direction, for streams: nothing is laid out for more steps.
 
-    Parameters
-    ----------
-    input : (B, I).
-    hx : h, (L, B, H), of an LSTM (h, c); or None for zeros.
-    parameters : {name: tensor}. names : for every layer those of weight_ih, weight_hh, bias_ih, bias_hh, of which the first
-        `present` are there.
-
-    Returns
-    -------
-    (output, state) : h of the last layer, (B, H), and the new states as in `hx`. None, and nothing is done, if anything is not
-        plainly so, or a gradient is to be recorded: what is wrong, or what to do instead, others say.
+    Gives (output, state) : from `input`, (B, I), h of the last layer, (B, H), and the new states as in `hx`.
     """
-    x = array(input)
-    if not isinstance(input, TensorBase) or x.ndim != 2:
+    if not isinstance(input, TensorBase):
         return None
-    recorded, weights = recording(), []
+    x, recorded = array(input), recording()
+    if x.ndim != 2 or (recorded and any_source((input,))):
+        return None
+    weights = _plain_weights(parameters, names, present, x, recorded)
+    if weights is None:
+        return None
+    weight_hh = weights[0][1]
+    states = _plain_states(hx, 2 if mode == "LSTM" else 1, (len(names), x.shape[0], weight_hh.shape[1]), x, recorded)
+    if states is None:
+        return None
+    output, new = backend(x).recurrent_step(mode, x, states, weights)
+    return wrap(output), wrap(new[0]) if len(new) == 1 else tuple([wrap(each) for each in new])
+
+
+def recurrent_dense(mode, input, hx, parameters, names, present, directions):
+    """A stack of layers of plain cells over a dense batch.
+
+    Gives (output, state) : from `input`, (T, B, I), contiguous, h of the last layer at all steps, (T, B, D*H), and the final
+    states as in `hx`.
+    """
+    if not isinstance(input, TensorBase):
+        return None
+    x, recorded = array(input), recording()
+    if x.ndim != 3 or x.size == 0 or not x.flags.c_contiguous or (recorded and any_source((input,))):
+        return None
+    weights = _plain_weights(parameters, names, present, x, recorded)
+    if weights is None:
+        return None
+    T, B, features = x.shape
+    H = weights[0][1].shape[1]
+    states = _plain_states(hx, 2 if mode == "LSTM" else 1, (len(names), B, H), x, recorded)
+    if states is None:
+        return None
+    kernels, batch_sizes, rows, finals = backend(x), _dense_batch_sizes(T, B), x.reshape(T * B, features), []
+    for first in range(0, len(names), directions):
+        sweeps = []
+        for d in range(directions):
+            own, c_0 = weights[first + d], states[1][first + d] if len(states) == 2 else None
+            sweeps.append(Sweep(own[0], own[1], own[2], own[3], states[0][first + d], c_0, d == 1))
+        rows, final, _ = kernels.recurrent_forward(mode, rows, batch_sizes, sweeps, False)
+        finals.extend(final)
+    joined = tuple([wrap(each[0][None] if len(finals) == 1 else np.stack(each)) for each in zip(*finals)])
+    return wrap(rows.reshape(T, B, directions * H)), joined if len(joined) > 1 else joined[0]
+
+
+def _plain_weights(parameters, names, present, x, recorded):
+    """The arrays of the weights, or None if they are not plainly that, or of another dtype or width than x."""
+    weights = []
     for own in names:
         found = tuple([parameters.get(name) for name in own])
         for weight in found[:present]:
@@ -172,15 +215,8 @@ def recurrent_step(mode, input, hx, parameters, names, present):
         if recorded and any_source(found):
             return None
         weights.append(tuple([array(weight) for weight in found]))
-    weight_ih, weight_hh = weights[0][0], weights[0][1]
-    if x.dtype is not weight_hh.dtype or x.shape[1] != weight_ih.shape[1]:
-        return None
-    shape = (len(names), x.shape[0], weight_hh.shape[1])
-    states = _plain_states(hx, 2 if mode == "LSTM" else 1, shape, x, recorded)
-    if states is None or (recorded and any_source((input,))):
-        return None
-    output, new = backend(x).recurrent_step(mode, x, states, weights)
-    return wrap(output), wrap(new[0]) if len(new) == 1 else tuple([wrap(each) for each in new])
+    weight_ih = weights[0][0]
+    return weights if x.dtype is weight_ih.dtype and x.shape[x.ndim - 1] == weight_ih.shape[1] else None
 
 
 def _plain_states(hx, count, shape, like, recorded):
