@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tinyrnn.devices import CPU
 from tinyrnn.engine.base import wrap
 from tinyrnn.random import manual_seed
 from tinyrnn.seq2seq import Codec, Memory, Seq2Seq, Vocabulary, greedy, predict, search_all
@@ -21,6 +22,7 @@ class Scripted:
 
     max_length = 10
     training = False
+    device = CPU
 
     def __init__(self, scripts: list[list[int]]) -> None:
         self.scripts = scripts

@@ -39,7 +39,7 @@ def unique_consecutive(input, return_inverse=False, return_counts=False, dim=Non
     x = array(input)
     axis = 0 if dim is None else wrap_dim(dim, x.ndim)
     rows = x.reshape(-1) if dim is None else np.moveaxis(x, axis, 0)
-    first = np.ones(len(rows), bool)
+    first = np.ones_like(rows, dtype=bool, shape=(len(rows),))
     first[1:] = (rows[1:] != rows[:-1]).any(axis=tuple(range(1, rows.ndim)))
     found = [np.moveaxis(rows[first], 0, axis)]
     if return_inverse:

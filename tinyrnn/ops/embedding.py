@@ -110,7 +110,5 @@ def one_hot(tensor, num_classes=-1):
         raise RuntimeError(f"num_classes should be positive, got {num_classes}")
     if x.size and x.max() >= num_classes:
         raise RuntimeError(f"Class values must be smaller than num_classes={num_classes}, got {int(x.max())}.")
-    classes = np.zeros_like(x, shape=(num_classes,))
-    classes[:] = np.arange(num_classes)
-    vectors = (x[..., None] == classes).astype(np.int64)
+    vectors = (x[..., None] == np.arange(num_classes, like=x)).astype(np.int64)
     return wrap(vectors) if isinstance(tensor, TensorBase) else vectors

@@ -245,7 +245,7 @@ def _stayed(key, like):
     """Which of the values written at `key` were not overwritten by a later one."""
     writer = np.zeros_like(like, dtype=np.intp)
     shape = writer[key].shape
-    numbers = np.arange(np.prod(shape, dtype=np.intp)).reshape(shape)
+    numbers = np.arange(int(np.prod(shape)), like=like).reshape(shape)
     writer[key] = numbers
     return writer[key] == numbers
 

@@ -27,7 +27,7 @@ def _order(x, dim, descending):
     if not descending:
         return np.argsort(x, axis=dim, kind="stable").astype(np.int64, copy=False)
     backwards = np.argsort(np.flip(x, dim), axis=dim, kind="stable")
-    return np.ascontiguousarray(x.shape[dim] - 1 - np.flip(backwards, dim)).astype(np.int64, copy=False)
+    return (x.shape[dim] - 1 - np.flip(backwards, dim)).astype(np.int64, order="C", copy=False)
 
 
 @numpy_names

@@ -169,7 +169,8 @@ def _values(tensor, value, shape):
     if not hasattr(array(value), "shape"):
         if not isinstance(value, (bool, int, float)):
             raise TypeError(f"can't assign a {type(value).__name__} to a tensor; convert it with tinyrnn.tensor(...)")
-        return convert_number(value, dtype)
+        number = convert_number(value, dtype)
+        return number if type(tensor.array) is np.ndarray else np.asarray(number, like=tensor.array)
     extra = array(value).ndim - len(shape)
     if extra > 0 and array(value).shape[:extra] == (1,) * extra:
         value = window(value, (0,) * extra)
