@@ -20,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
@@ -30,6 +31,7 @@ import gpu_timing
 import tinyrnn
 from tinyrnn.kernels.gpu import loader
 
+_PYTEST = [sys.executable, "-m", "pytest", "-q", "-W", "default"]  # a warning of CuPy's is no error of ours
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = Path(__file__).with_name("results")
 PACKAGE = Path(tinyrnn.__file__).parent
@@ -57,7 +59,8 @@ def timing() -> list[Row]:
 def suites() -> list[Row]:
     """pytest-benchmark's suites of the GPU against the CPU."""
     file = RESULTS / "gpu_suites.json"
-    done = _run([sys.executable, "-m", "pytest", "benchmarks/test_gpu.py", "-q", f"--benchmark-json={file}"], 120)
+    file.unlink(missing_ok=True)
+    done = _run([*_PYTEST, "benchmarks/test_gpu.py", f"--benchmark-json={file}"], 60)
     if not file.exists():
         return [{"name": "benchmarks/test_gpu.py", "ok": False, "output": done.stdout[-2000:]}]
     found = json.loads(file.read_text())["benchmarks"]
@@ -68,10 +71,11 @@ def suites() -> list[Row]:
 def sanitizer() -> list[Row]:
     """The sweeps under NVIDIA's compute-sanitizer: reads and writes out of bounds, and races in shared memory."""
     rows = []
+    environment = {"TINYRNN_TEST_ON_GPU": "1", "TINYRNN_TEST_NO_POOL": "1"}
     for tool in ("memcheck", "racecheck"):
-        tests = ["tests/gpu/test_gpu_recurrent.py", "-q", "-k", "all_options or plain", "-p", "no:cacheprovider"]
-        command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", sys.executable, "-m", "pytest", *tests]
-        done = _run(command, 120)
+        tests = ["tests/gpu/test_gpu_recurrent.py", "-k", "all_options or plain", "-p", "no:cacheprovider"]
+        command = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", *_PYTEST, *tests]
+        done = _run(command, 150, environment)
         rows.append({"name": tool, "ok": done.returncode == 0, "output": "" if not done.returncode else done.stdout[-2000:]})
     return rows
 
@@ -101,12 +105,14 @@ PARTS: dict[str, Callable[[], list[Row]]] = {
 def _tests(arguments: list[str]) -> list[Row]:
     """The tests that pytest chooses, each a row with its largest error in terms of what is allowed."""
     file = RESULTS / "gpu_tests.json"
-    environment = {"TINYRNN_TEST_SEED": str(time.time_ns() % 2**32), "TINYRNN_TEST_REPORT": str(file)}
-    done = _run([sys.executable, "-m", "pytest", "-q", *arguments], 240, environment)
-    if not file.exists():
-        return [{"name": " ".join(arguments), "ok": False, "output": (done.stdout + done.stderr)[-2000:]}]
-    rows: list[Row] = json.loads(file.read_text())
-    file.unlink()
+    file.unlink(missing_ok=True)
+    seed = str(time.time_ns() % 2**32)
+    environment = {"TINYRNN_TEST_ON_GPU": "1", "TINYRNN_TEST_SEED": seed, "TINYRNN_TEST_REPORT": str(file)}
+    done = _run([*_PYTEST, *arguments], 150, environment)
+    rows: list[Row] = json.loads(file.read_text()) if file.exists() else []
+    file.unlink(missing_ok=True)
+    if done.returncode or not rows:
+        rows.append({"name": f"pytest, seed {seed}", "ok": False, "output": (done.stdout + done.stderr)[-3000:]})
     return rows
 
 
@@ -152,13 +158,10 @@ def machine() -> dict[str, Any]:
 
 
 def sources_hash() -> str:
-    """Of everything that decides what runs on the GPU."""
-    folder = PACKAGE / "kernels"
-    files = sorted(
-        [*(folder / "gpu").glob("*.py"), *(folder / "gpu").glob("*.cu*"), folder / "cells.h", folder / "reference.py"]
-    )
+    """Of everything that decides what runs on the GPU, and how it is measured."""
+    files = [file for kind in ("*.py", "*.cu", "*.cuh") for file in sorted(PACKAGE.rglob(kind))]
     digest = hashlib.sha256()
-    for file in files:
+    for file in (*files, PACKAGE / "kernels" / "cells.h", Path(gpu_timing.__file__)):
         digest.update(file.name.encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()[:16]
 
@@ -169,8 +172,8 @@ def missing() -> dict[str, str]:
     if not loader.is_available():
         lacks = dict.fromkeys(PARTS, "no GPU, or no CuPy")
     else:
-        if not importlib.util.find_spec("torch"):
-            lacks["timing"] = "no PyTorch"
+        if not gpu_timing.peer_is_available():
+            lacks["timing"] = "no PyTorch that has this GPU"
         if shutil.which("compute-sanitizer") is None:
             lacks["sanitizer"] = "no compute-sanitizer"
     return lacks
@@ -204,10 +207,20 @@ def _shown(value: Any) -> str:
     return f"{value:.4g}" if isinstance(value, float) else "" if value is None else str(value).replace("|", "\\|")
 
 
-def _earlier(sources: str) -> dict[str, list[Row]]:
+def _earlier(sources: str, where: dict[str, Any]) -> dict[str, list[Row]]:
+    """The rows of an earlier run of the same sources on the same machine."""
     file = RESULTS / "gpu.json"
     found = json.loads(file.read_text()) if file.exists() else {}
-    return found.get("parts", {}) if found.get("sources") == sources else {}
+    return found.get("parts", {}) if (found.get("sources"), found.get("machine")) == (sources, where) else {}
+
+
+def _rows_of(part: str, lacks: dict[str, str]) -> list[Row]:
+    if part in lacks:
+        return [{"name": part, "ok": False, "output": lacks[part]}]
+    try:
+        return PARTS[part]()
+    except Exception:  # the other parts are still worth their time
+        return [{"name": part, "ok": False, "output": traceback.format_exc()[-3000:]}]
 
 
 def main() -> int:
@@ -222,13 +235,13 @@ def main() -> int:
         return 0
     if not loader.is_available():
         loader.cupy()  # raises, and says what is missing
-    sources = sources_hash()
-    parts = _earlier(sources)
+    sources, where = sources_hash(), machine()
+    parts = _earlier(sources, where)
     for name in chosen:
         started = time.time()
-        parts[name] = [{"name": name, "ok": False, "output": lacks[name]}] if name in lacks else PARTS[name]()
+        parts[name] = _rows_of(name, lacks)
         parts = {each: parts[each] for each in PARTS if each in parts}
-        results = {"date": datetime.date.today().isoformat(), "sources": sources, "machine": machine(), "parts": parts}
+        results = {"date": datetime.date.today().isoformat(), "sources": sources, "machine": where, "parts": parts}
         write(results)
         bad = sum(not row.get("ok", True) for row in parts[name])
         print(f"{name}: {len(parts[name])} rows, {bad} not as they should be, {time.time() - started:.0f} s", flush=True)

@@ -13,7 +13,9 @@ _TYPES = ("cpu", "cuda")
 
 
 class device:  # noqa: N801 (PyTorch's name)
-    """``device("cpu")``, ``device("cuda:0")`` or ``device("cuda", 0)``; has a `type` and an `index` (None: the current one).
+    """``device("cpu")``, ``device("cuda:0")``, ``device("cuda", 0)`` or ``device(0)``.
+
+    It has a `type` and an `index`; None is the current one.
 
     Raises
     ------
@@ -25,10 +27,11 @@ class device:  # noqa: N801 (PyTorch's name)
     type: str
     index: int | None
 
-    def __init__(self, type: str | device, index: int | None = None) -> None:
+    def __init__(self, type: str | int | device, index: int | None = None) -> None:
         if isinstance(type, device):
-            index = type.index
-            type = type.type
+            type, index = type.type, type.index
+        elif isinstance(type, int) and index is None and not isinstance(type, bool):
+            type, index = "cuda", type
         if not isinstance(type, str):
             raise TypeError(f"device: expected a string such as 'cpu', got {type!r}")
         name, colon, number = type.partition(":")
@@ -38,6 +41,8 @@ class device:  # noqa: N801 (PyTorch's name)
             if not number.isdecimal() or index is not None:
                 raise RuntimeError(f"invalid device string {type!r}: expected the form 'cuda' or 'cuda:0'")
             index = int(number)
+        if index is not None and index < 0:
+            raise RuntimeError(f"device index must not be negative, got {index}")
         self.type = name
         self.index = index
 
@@ -58,8 +63,9 @@ class device:  # noqa: N801 (PyTorch's name)
 
     def __enter__(self) -> device:
         """In a ``with`` block: the default device."""
-        _default.outer.append(_default.device)
+        outer = _default.device
         set_default_device(self)
+        _default.outer.append(outer)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -107,19 +113,19 @@ def is_array(value: Any) -> bool:
 
 
 def available(value: Any) -> device:
-    """The device meant by a device, a string or the number of a GPU.
+    """The device meant by a device, a string or the number of a GPU: `CPU` itself, or a GPU with its number.
 
     Raises
     ------
     RuntimeError
         If tensors cannot be made there, saying what is missing.
     """
-    found = device("cuda", value) if isinstance(value, int) else value if isinstance(value, device) else device(value)
+    found = device(value)
     if found.type == "cuda":
         return device("cuda", loader.number_of_gpu(found.index))
     if found.index:
         raise RuntimeError(f"device '{found}' does not exist: there is one CPU device, 'cpu'")
-    return found
+    return CPU
 
 
 def library(where: Any) -> Any:

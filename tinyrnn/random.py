@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyrnn import dtypes
 from tinyrnn.creation import new, shape_of, sized
-from tinyrnn.devices import of_array
+from tinyrnn.devices import in_main_memory, is_array, of_array
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.generator import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from tinyrnn.ops import casting
@@ -49,6 +49,11 @@ def _integers(low: int, high: int, shape: Any, dtype: np.dtype, generator: Gener
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     return np.asarray(_numpy(generator).integers(low, high, shape)).astype(dtype)
+
+
+def _host(value: Any) -> np.ndarray:
+    """A number or an array of any device as an array in main memory, where random numbers are drawn."""
+    return in_main_memory(value) if is_array(value) else np.asarray(value)
 
 
 # ---- new tensors ----
@@ -110,7 +115,7 @@ def rand_like(
         input.array.shape,
         generator=generator,
         dtype=dtype or input.dtype,
-        device=device or of_array(input.array),
+        device=of_array(input.array) if device is None else device,
         requires_grad=requires_grad,
     )
 
@@ -123,7 +128,7 @@ def randn_like(
         input.array.shape,
         generator=generator,
         dtype=dtype or input.dtype,
-        device=device or of_array(input.array),
+        device=of_array(input.array) if device is None else device,
         requires_grad=requires_grad,
     )
 
@@ -141,7 +146,7 @@ def randint_like(
     """``randint_like(input, low=0, high)``: `randint` in the shape and dtype of `input`."""
     return randint(
         *bounds, low=low, high=high, size=tuple(input.array.shape), generator=generator, dtype=dtype or input.dtype,
-        device=device or of_array(input.array), requires_grad=requires_grad,
+        device=of_array(input.array) if device is None else device, requires_grad=requires_grad,
     )  # fmt: skip
 
 
@@ -150,11 +155,11 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
     array = casting.array(input)
     if p is None and array.dtype.kind != "f":
         raise NotImplementedError(f"bernoulli: probabilities must be floating-point, got {dtypes.of_array(array)}")
-    return wrap(_bernoulli(array if p is None else p, array.shape, array.dtype, generator))
+    return new(_bernoulli(array if p is None else p, array.shape, array.dtype, generator), device=of_array(array))
 
 
 def _bernoulli(p: Any, shape: Any, dtype: np.dtype, generator: Generator | None) -> np.ndarray:
-    p = np.asarray(p)
+    p = _host(p)
     if not ((p >= 0) & (p <= 1)).all():
         raise RuntimeError("bernoulli: expected probabilities from 0 to 1")
     return np.asarray(_uniform(shape, np.dtype(np.float64), generator) < p).astype(dtype)
@@ -173,9 +178,11 @@ def normal(
     """Normally distributed numbers; `mean` and `std` are tensors, one of each per number, or numbers with a `size`."""
     if size is None and not isinstance(mean, TensorBase) and not isinstance(std, TensorBase):
         raise TypeError("normal(): mean and std are numbers, so a size is needed: normal(mean, std, size)")
-    if (casting.array(std) < 0) if not isinstance(std, TensorBase) else (std.array < 0).any():
+    means, deviations = _host(casting.array(mean)), _host(casting.array(std))
+    if (deviations < 0).any():
         raise RuntimeError("normal expects all elements of std >= 0.0")
-    means, deviations = casting.array(mean), casting.array(std)
+    if device is None and isinstance(mean, TensorBase):
+        device = of_array(mean.array)
     if size is None:
         found = dtypes.result_type(*[x for x in (mean, std) if isinstance(x, TensorBase)])
         shape = np.broadcast_shapes(np.shape(means), np.shape(deviations))
@@ -199,7 +206,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
     -------
     int64, (num_samples,) or (rows, num_samples).
     """
-    weights = np.asarray(casting.array(input), np.float64)
+    device, weights = of_array(casting.array(input)), _host(casting.array(input)).astype(np.float64)
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if num_samples <= 0:
@@ -211,14 +218,14 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
     if replacement:
         cumulative = np.cumsum(weights, -1)
         drawn = _numpy(generator).random((*weights.shape[:-1], num_samples)) * cumulative[..., -1:]
-        return wrap((cumulative[..., None, :] <= drawn[..., None]).sum(-1, dtype=np.int64))
+        return new((cumulative[..., None, :] <= drawn[..., None]).sum(-1, dtype=np.int64), device=device)
     if num_samples > weights.shape[-1]:
         raise RuntimeError("cannot sample n_sample > prob_dist.size(-1) samples without replacement")
     # The order of independent exponential waiting times is that of drawing without replacement.
     waiting = _numpy(generator).standard_exponential(weights.shape)
     with np.errstate(divide="ignore"):
         waiting = waiting / weights
-    return wrap(np.argsort(waiting, -1, kind="stable")[..., :num_samples].astype(np.int64))
+    return new(np.argsort(waiting, -1, kind="stable")[..., :num_samples].astype(np.int64), device=device)
 
 
 # ---- in place ----

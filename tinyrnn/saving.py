@@ -79,7 +79,8 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
         A file object has to be open for reading bytes.
     map_location : device, str, dict or function, optional
         Where the tensors go, by default the CPU, wherever they were when they were saved; of a dict, what it has for "cpu".
-        A function is called with each tensor and "cpu", and may return another tensor.
+        A function is called with each tensor and "cpu", and may return another tensor. On a GPU tied tensors stay one, while
+        other views of one memory become copies.
     weights_only : bool
         Whether to refuse what could run a program. Such a file cannot be written here nor read, so False reads the same.
 
@@ -97,6 +98,8 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True) -> Any:
             return OrderedDict((key, place(wrap(array))) for key, array in arrays.items())
         tensors = {int(number): wrap(array) for number, array in arrays.items()}
         return _unpacked(structure, tensors, place)
+    except _MapLocationError as error:
+        raise error.__cause__ or error from None
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, RecursionError) as error:
         raise RuntimeError(
             f"{name} is damaged: what it says of its structure cannot be read; write it again with tinyrnn.save"
@@ -279,15 +282,34 @@ def _windowed(array: Any, offset: int, shape: list[int], strides: list[int]) -> 
     return np.lib.stride_tricks.as_strided(array[offset:], shape, steps)
 
 
+class _MapLocationError(Exception):
+    """Carries what a program's own function raised past what is said of damaged files."""
+
+
 def _placing(map_location: Any) -> Any:
     """The function that brings a tensor to where `map_location` wants it."""
     if callable(map_location):
 
         def place(tensor: Any) -> Any:
-            moved = map_location(tensor, "cpu")
+            try:
+                moved = map_location(tensor, "cpu")
+                if not isinstance(moved, TensorBase | None):
+                    raise TypeError(f"map_location returned a {type(moved).__name__}, expected a tensor or None")
+            except Exception as error:
+                raise _MapLocationError from error
             return tensor if moved is None else moved
 
         return place
     wanted = map_location.get("cpu") if isinstance(map_location, dict) else map_location
     target = devices.CPU if wanted is None else devices.available(wanted)
-    return lambda tensor: transfer(tensor, target)
+    moved: dict[int, tuple[Any, Any]] = {}  # by id of the array: what is one in the file stays one
+
+    def move(tensor: Any) -> Any:
+        if target == devices.CPU:
+            return tensor
+        _, there = moved.setdefault(id(tensor.array), (tensor.array, transfer(tensor, target)))
+        result = wrap(there.array)
+        result.version = version_of(there)
+        return result
+
+    return move

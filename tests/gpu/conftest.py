@@ -1,7 +1,8 @@
 """``cuda``: the GPU where there is one, and elsewhere a stand-in that runs on the CPU (fake_cupy.py).
 
-TINYRNN_TEST_REPORT=FILE writes a row of JSON for each test: its name, whether it passed, and its largest error, where 1 is what
-is allowed. TINYRNN_TEST_SEED draws other inputs.
+benchmarks/gpu.py sets TINYRNN_TEST_REPORT=FILE, which gets a row of JSON for each test: its name, whether it passed, and its
+largest error, where 1 is what is allowed; TINYRNN_TEST_SEED, which draws other inputs; TINYRNN_TEST_ON_GPU, without a stand-in;
+and TINYRNN_TEST_NO_POOL, so that every array is memory of its own.
 """
 
 from __future__ import annotations
@@ -31,7 +32,11 @@ def rng():
 @pytest.fixture
 def cuda(monkeypatch):
     """A device for tensors, of type "cuda"."""
+    if "TINYRNN_TEST_ON_GPU" in os.environ:
+        loader.cupy()  # or an error that says what is missing
     if loader.is_available():
+        if "TINYRNN_TEST_NO_POOL" in os.environ:
+            loader.cupy().cuda.set_allocator(None)
         cupy, empty = loader.cupy(), loader.cupy().empty
         # poisoned, as in the stand-in: so a kernel that leaves something out is found
         monkeypatch.setattr(cupy, "empty", lambda *args, **kwargs: _poisoned(empty(*args, **kwargs)))
@@ -59,7 +64,7 @@ def pytest_collection_modifyitems(items):
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item, call):
     report = yield
-    if report.when == "call" and item.get_closest_marker("gpu"):
+    if (report.when == "call" or report.failed) and item.get_closest_marker("gpu"):
         errors, on_gpu.errors[:] = list(on_gpu.errors), []
         worst = max(errors, default=None)
         _rows.append({"name": item.nodeid, "ok": not report.failed, "skipped": report.skipped, "worst_error": worst})

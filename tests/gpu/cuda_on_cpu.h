@@ -34,7 +34,7 @@ typedef _Float16 float16; /* CuPy's name, in its elementwise kernels */
 namespace fibers {
 
 constexpr int MOST_THREADS = 1024, WARP = 32;
-constexpr size_t STACK = 1 << 16, SHARED = 48 * 1024;
+constexpr size_t STACK = 1 << 16;
 
 struct Barrier {
     int arrived = 0, generation = 0;
@@ -51,7 +51,6 @@ inline int current, threads, alive, alive_in_warp[MOST_THREADS / WARP];
 inline bool progress;
 inline Barrier of_block, of_warp[MOST_THREADS / WARP];
 inline unsigned char exchanged[MOST_THREADS][8];
-alignas(16) inline unsigned char dynamic_shared[SHARED];
 inline void (*body)(void *);
 inline void *body_arguments;
 
@@ -87,7 +86,6 @@ inline void start() {
 inline void run_block() {
     static unsigned char *const stacks = static_cast<unsigned char *>(
         mmap(nullptr, MOST_THREADS * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
-    memset(dynamic_shared, 0xff, sizeof dynamic_shared); /* NaN: nobody may read what nobody has written */
     alive = threads;
     memset(alive_in_warp, 0, sizeof alive_in_warp);
     for (int i = 0; i < threads; i++) {

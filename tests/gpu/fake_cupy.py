@@ -308,7 +308,6 @@ class _Kernel:
         getattr(library, f"describe_{number}")(text)
         self._parameters = text.value.decode().split()
         self._name = name
-        self.max_dynamic_shared_size_bytes = 0
 
     def __call__(self, grid, block, args, shared_mem=0):
         if shared_mem > 48 * 1024:

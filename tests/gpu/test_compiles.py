@@ -9,7 +9,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from tinyrnn.kernels.gpu import launch, recurrent
+from tinyrnn.kernels.gpu import launch, optimizers, recurrent
 from tinyrnn.kernels.sweeps import MODES, Sweep
 
 NVCC = shutil.which("nvcc")
@@ -40,18 +40,17 @@ def kernels_of(file):
 def test_every_kernel_is_launched_somewhere(file):
     text = (launch.FOLDER / file).read_text()
     defined = set(re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\(", text))
-    launched = {name.partition("<")[0] for name in kernels_of(file)}
     host = "".join(source.read_text() for source in launch.FOLDER.glob("*.py"))
-    assert defined and defined <= launched
-    assert not {name for name in defined if f'"{name}' not in host and f'f"{name}' not in host}
+    assert defined and not {name for name in defined if f'"{name}' not in host}
+    if file in SWEEPS:
+        assert defined <= {name.partition("<")[0] for name in kernels_of(file)}
 
 
 @pytest.mark.skipif(NVCC is None, reason="no nvcc")
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 @pytest.mark.parametrize("file", FILES)
 def test_compiles(file, architecture, tmp_path):
-    types = launch.TYPES.values() if file not in SWEEPS else ("float", "Half")
-    names = [name.replace("<T", f"<{number}") for name in kernels_of(file) for number in types]
+    names = [name.replace("<T", f"<{number}") for name in kernels_of(file) for number in launch.TYPES.values()]
     source = tmp_path / "kernels.cu"
     used = "\n".join(f"    (const void *)&{name}," for name in names)
     source.write_text(f'#include "{launch.FOLDER / file}"\nconst void *kernels[] = {{\n{used}\n}};\n')
@@ -71,5 +70,24 @@ def test_compiles(file, architecture, tmp_path):
     kernels = re.findall(r"Compiling entry function '(\w+)'", done.stderr)
     assert len(kernels) == len(names)
     if file in SWEEPS:
-        spills = re.findall(r"(\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr)
-        assert len(spills) >= len(names) and set(spills) == {("0", "0")}
+        found = re.findall(r"entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr, re.S)
+        assert len(found) == len(names)
+        in_double = re.compile(r"_Z\d+[a-z_]+Id")  # which nobody trains in
+        assert not [name for name, stored, loaded in found if (stored, loaded) != ("0", "0") and not in_double.match(name)]
+
+
+def fields_of(text, struct):
+    """The names of the fields of a struct in a file, in their order; an array of two as a name and another."""
+    body = re.search(rf"struct {struct} {{(.*?)\n}};", text, re.S)[1]
+    body = re.sub(r"/\*.*?\*/|using .*?;", "", body, flags=re.S)
+    names = []
+    for declaration in re.findall(r"[^;]+;", body):
+        for name in re.findall(r"(\w+)(\[2\])?\s*[,;]", declaration):
+            names += [name[0], f"{name[0]}_other"] if name[1] else [name[0]]
+    return names
+
+
+def test_structs_are_written_as_they_are_read():
+    sweep, steps = (launch.FOLDER / "sweep.cuh").read_text(), (launch.FOLDER / "optimizers.cu").read_text()
+    assert fields_of(sweep, "Arguments") == list(recurrent.ARGUMENTS.names)
+    assert fields_of(steps, "Parameter") == list(optimizers._PARAMETER.names)

@@ -60,6 +60,32 @@ def test_same_random_numbers_as_on_the_cpu(cuda):
     np.testing.assert_array_equal(*drawn)
 
 
+def test_samples_are_drawn_beside_the_probabilities(cuda):
+    drawn = []
+    for device in ("cpu", "cuda"):
+        tinyrnn.manual_seed(5)
+        p = tinyrnn.tensor([[0.2, 0.3, 0.5], [0.9, 0.1, 0.0]], device=device)
+        samples = [
+            tinyrnn.multinomial(p, 2),
+            tinyrnn.multinomial(p, 4, replacement=True),
+            tinyrnn.bernoulli(p),
+            tinyrnn.normal(p, p),
+        ]
+        assert {each.device.type for each in samples} == {device}
+        drawn.append([each.tolist() for each in samples])
+    assert drawn[0] == drawn[1]
+
+
+def test_writing_to_one_place_several_times_leaves_the_last(cuda):
+    x = tinyrnn.zeros(3, 2, device=cuda)
+    values = tinyrnn.arange(8.0, device=cuda).reshape(4, 2).requires_grad_()
+    index = tinyrnn.tensor([1, 1, 2, 1], device=cuda)
+    written = x.index_copy(0, index, values)
+    assert written.tolist() == [[0, 0], [6, 7], [4, 5]]
+    written.sum().backward()
+    assert values.grad.tolist() == [[0, 0], [0, 0], [1, 1], [1, 1]]
+
+
 def test_tensors_that_are_apart(cuda):
     here, there = tinyrnn.ones(2), tinyrnn.ones(2, device=cuda)
     for function in (lambda: here + there, lambda: there * here, lambda: there > here, lambda: here.where(here > 0, there)):

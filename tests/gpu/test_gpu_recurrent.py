@@ -100,6 +100,19 @@ def test_missing_gradients_are_zeros(sweeps, mode):
         assert_close(back(ours), theirs, 1e-9)
 
 
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize(
+    "layout", [lambda x: np.broadcast_to(x[:1], x.shape), lambda x: np.asfortranarray(x)], ids=["row", "F"]
+)
+def test_states_and_gradients_in_any_layout(sweeps, mode, layout):
+    call = Call(mode, (4, 3, 2), I=3, H=5)
+    names = ("h_0", "c_0") if mode == "LSTM" else ("h_0",)
+    call.sweeps = [sweep._replace(**{name: layout(getattr(sweep, name)) for name in names}) for sweep in call.sweeps]
+    finals = [tuple(layout(each) for each in own) for own in call.gradients()[1]]
+    call.gradients = lambda: (None, finals, [None])
+    check(sweeps, call)
+
+
 @pytest.mark.parametrize("mode", MODES[:4])
 def test_one_step_of_a_stack(sweeps, mode):
     layers = [Call(mode, (1, 1, 1), I=4 if layer == 0 else 5, H=5, seed=layer) for layer in range(2)]

@@ -121,6 +121,25 @@ def test_branches_on_sizes_are_refused(name, same_in_onnx_runtime, model_of):
     same_in_onnx_runtime(model, (x,), dynamic_axes={})
 
 
+PLAIN_NUMBERS = {
+    "len": lambda self, x: x + 1 if len(x) > 3 else x,
+    "and": lambda self, x: x + 1 if x.size(0) & 1 else x,
+    "truediv": lambda self, x: x + 1 if x.size(0) / 2 > 1 else x,
+    "rtruediv": lambda self, x: x * (1 / x.size(1)),
+    "rshift": lambda self, x: x + 1 if x.size(0) >> 1 else x,
+    "neg": lambda self, x: x + 1 if -x.size(0) < -3 else x,
+    "pow": lambda self, x: x * x.size(1) ** 0.5,
+}
+
+
+@pytest.mark.parametrize("name", PLAIN_NUMBERS)
+def test_plain_numbers_made_of_open_sizes_are_refused(name, same_in_onnx_runtime, model_of):
+    model, x = model_of(PLAIN_NUMBERS[name]), torch.randn(5, 7, 3)
+    with pytest.raises(NotImplementedError, match=rf"{name}.* at .*test_onnx_python\.py:\d+"):
+        tinyrnn.interop.onnx.export(model, x, dynamic_axes={"x": [0, 1]})
+    same_in_onnx_runtime(model, (x,), dynamic_axes={})
+
+
 def test_checks_of_sizes_are_no_branches(same_in_onnx_runtime, model_of):
     def run(self, x):
         mask = torch.zeros(x.shape[:2])

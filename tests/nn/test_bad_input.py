@@ -293,8 +293,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("call", "kind", "sentence"), WRONG, ids=range(len(WRONG)))
-def test_the_sentence(call, kind, sentence):
-    with pytest.raises(kind) as caught:
+@pytest.mark.parametrize("mode", [tinyrnn.enable_grad, tinyrnn.no_grad], ids=["recorded", "not_recorded"])
+def test_the_sentence(call, kind, sentence, mode):
+    with mode(), pytest.raises(kind) as caught:
         call()
     assert str(caught.value) == sentence
     assert type(caught.value) is kind

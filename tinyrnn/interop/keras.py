@@ -366,7 +366,7 @@ def _settings(module: Module) -> dict[str, Any]:
     if not isinstance(module, RNNBase):
         return {}
     settings = {"merge_mode": "concat", "go_backwards": False}
-    if isinstance(module, RNN):
-        return settings | {"activation": module.nonlinearity}
+    if module.mode.startswith("RNN"):
+        return settings | {"activation": module.mode.partition("_")[2].lower()}
     settings |= {"activation": "tanh", "recurrent_activation": "sigmoid"}
-    return settings | ({"reset_after": module.reset_after} if isinstance(module, GRU) else {})
+    return settings | ({"reset_after": module.mode == "GRU"} if module.mode.startswith("GRU") else {})

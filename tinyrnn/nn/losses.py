@@ -14,7 +14,8 @@ class _Loss(Module):
     """A loss with a `reduction`: "mean", "sum" or "none" over what the functional calls its elements."""
 
     def __init_subclass__(cls) -> None:
-        cls.__init__ = old_reductions(cls.__init__)  # type: ignore[method-assign]
+        if cls.__module__ == __name__ and "__init__" in vars(cls):  # not the constructors of programs
+            cls.__init__ = old_reductions(cls.__init__)  # type: ignore[method-assign]
 
     def __init__(self, reduction: str = "mean") -> None:
         super().__init__()

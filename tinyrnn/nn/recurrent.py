@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import numpy as np
+
 from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
+from tinyrnn.engine.base import wrap
 from tinyrnn.grad_modes import no_grad
 from tinyrnn.nn import init
 from tinyrnn.nn.checks import check_flag, check_probability
@@ -17,7 +20,6 @@ from tinyrnn.ops.dropout import keep_mask
 from tinyrnn.ops.recurrent import Stack, recurrent_dense, recurrent_step, stack_of_cells
 from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.recurrent_options import Options, layers_with_options
-from tinyrnn.ops.shaping import unsqueeze
 from tinyrnn.ops.slicing import select
 
 _GATES = {"LSTM": ("i", "f", "g", "o"), "GRU": ("r", "z", "n"), "GRU_RESET_BEFORE": ("r", "z", "n")}
@@ -105,13 +107,13 @@ class RNNBase(WeightedModule, RecurrentLayer):
     @property
     def all_weights(self) -> list[list[Parameter]]:
         """For every layer and direction its weight_ih, weight_hh, bias_ih, bias_hh and what else it has."""
-        return [[self._parameters[name] for name in names] for names in self._all_weights]
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
 
     @property
     def _all_weights(self) -> list[list[str]]:
         """The names of `all_weights`; programs that draw weights their own way read them."""
-        names = [name for name, parameter in self._parameters.items() if parameter is not None]
-        return [[name for name in names if name.endswith(suffix)] for suffix in self._suffixes]
+        kinds = ["weight_ih", "weight_hh", "bias_ih", "bias_hh"][: 2 + self._biases] + list(self._option_shapes())
+        return [[kind + suffix for kind in kinds] for suffix in self._suffixes]
 
     def flatten_parameters(self) -> None:
         """Does nothing: PyTorch programs call it so that cuDNN finds the weights in one piece, which we never need."""
@@ -185,7 +187,7 @@ class RNNBase(WeightedModule, RecurrentLayer):
         weights = self._parameters, self._weight_names, 2 + self._biases
         if shape[time] == 1 and not self.bidirectional:
             stepped = recurrent_step(self.mode, select(input, time, 0), hx, *weights)
-            return None if stepped is None else (unsqueeze(stepped[0], time), stepped[1])
+            return None if stepped is None else (wrap(np.expand_dims(stepped[0].array, time)), stepped[1])
         return None if time else recurrent_dense(self.mode, input, hx, *weights, self._directions)
 
     def _is_plain(self) -> bool:

@@ -30,11 +30,7 @@ def einsum(equation, *operands):
     NotImplementedError
         For a letter that occurs twice in one operand (a diagonal).
     """
-    if not isinstance(equation, str):
-        equation, operands = _spelled((equation, *operands))
-    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
-        operands = tuple(operands[0])
-    labels, output = _parsed(equation, [array(x).ndim for x in operands])
+    equation, labels, output, operands = parsed(equation, operands)
     sizes = _sizes(equation, labels, operands)
     tensors = [_broadcast(x, names, sizes) for x, names in zip(operands, labels)]
     tensor, names = tensors[0], labels[0]
@@ -43,6 +39,15 @@ def einsum(equation, *operands):
         tensor, names = _product(tensor, names, tensors[number], labels[number], later, sizes)
     tensor, names = _without(tensor, names, set(output))
     return permute(tensor, [names.index(name) for name in output])
+
+
+def parsed(equation, operands):
+    """The equation, the labels of every operand and of the output, and the operands, from any form that `einsum` takes."""
+    if not isinstance(equation, str):
+        equation, operands = _spelled((equation, *operands))
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    return equation, *_parsed(equation, [array(x).ndim for x in operands]), operands
 
 
 def _spelled(arguments):

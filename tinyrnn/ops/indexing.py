@@ -209,25 +209,44 @@ def add_at(total, key, values, distinct=False):
     if distinct or values.size == 0:
         total[key] += values
         return
-    dims = [dim for dim, part in enumerate(key) if not isinstance(part, slice)]
-    sizes = [total.shape[dim] for dim in dims]
-    places = np.ravel_multi_index(np.broadcast_arrays(*[key[dim] for dim in dims]), sizes)
-    first = dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0  # where indexing has put the index dimensions
-    values = np.moveaxis(values, range(first, first + places.ndim), range(places.ndim)).reshape(places.size, -1)
+    dims, sizes, places = _places(total, key)
+    rows = _rows(values, dims, places).reshape(places.size, -1)
     places = places.reshape(-1)
     order = np.argsort(places, kind="stable")
     places = places[order]
     starts = np.flatnonzero(np.concatenate([np.ones_like(places[:1]), places[1:] != places[:-1]]))
-    sums = backend(total).sum_segments(values[order], starts)
+    sums = backend(total).sum_segments(rows[order], starts)
     target = np.moveaxis(total, dims, range(len(dims)))
     target[np.unravel_index(places[starts], sizes)] += sums.reshape(-1, *target.shape[len(dims) :])
+
+
+def _places(total, key):
+    """The dimensions that index arrays are for, their sizes, and the place of every index in them."""
+    dims = [dim for dim, part in enumerate(key) if not isinstance(part, slice)]
+    sizes = [total.shape[dim] for dim in dims]
+    places = np.ravel_multi_index(np.broadcast_arrays(*[key[dim] for dim in dims]), sizes)
+    return dims, sizes, places
+
+
+def _first(dims):
+    """Where indexing puts the dimensions of the index arrays."""
+    return dims[0] if dims[-1] - dims[0] == len(dims) - 1 else 0
+
+
+def _rows(values, dims, places):
+    """`values`, of the shape that indexing gives, with the dimensions of the places in front."""
+    first = _first(dims)
+    return np.moveaxis(values, range(first, first + places.ndim), range(places.ndim))
 
 
 def put(x, key, values, distinct=False):
     """A copy of `x` with `values` (of the shape of ``x[key]``) at `key`; where `key` repeats itself, the last stays."""
     changed = array(x).copy(order="C")
     key = _beside(changed, key)
-    changed[key] = array(values)
+    if distinct or type(changed) is np.ndarray:  # NumPy writes one after the other
+        changed[key] = array(values)
+    else:
+        _put_last(changed, key, array(values))
     return record(put_backward, (x, values), changed, (key, distinct))
 
 
@@ -243,11 +262,35 @@ def put_backward(node, g, key, distinct):
 
 def _stayed(key, like):
     """Which of the values written at `key` were not overwritten by a later one."""
+    if type(like) is not np.ndarray:
+        dims, _, places = _places(like, key)
+        stayed = np.zeros_like(places, dtype=bool, shape=(places.size,))
+        stayed[_last(places)] = True
+        rest = like.ndim - len(dims)
+        rows = stayed.reshape(*places.shape, *[1] * rest)
+        return np.moveaxis(rows, range(places.ndim), range(_first(dims), _first(dims) + places.ndim))
     writer = np.zeros_like(like, dtype=np.intp)
     shape = writer[key].shape
-    numbers = np.arange(int(np.prod(shape)), like=like).reshape(shape)
+    numbers = np.arange(int(np.prod(shape))).reshape(shape)
     writer[key] = numbers
     return writer[key] == numbers
+
+
+def _put_last(total, key, values):
+    """Write `values` at `key`, of those for one place the last: on a GPU all are written at once, and any might win."""
+    dims, sizes, places = _places(total, key)
+    last = _last(places)
+    target = np.moveaxis(total, dims, range(len(dims)))
+    rows = _rows(values, dims, places).reshape(places.size, *target.shape[len(dims) :])
+    target[np.unravel_index(places.reshape(-1)[last], sizes)] = rows[last]
+
+
+def _last(places):
+    """The numbers of the places that do not come again."""
+    flat = places.reshape(-1)
+    order = np.argsort(flat, kind="stable")
+    found = flat[order]
+    return order[np.concatenate([found[1:] != found[:-1], np.ones_like(found[:1], dtype=bool)])]
 
 
 # ---- len, for, in ----

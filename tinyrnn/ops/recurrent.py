@@ -160,7 +160,7 @@ def recurrent_step(mode, input, hx, parameters, names, present):
     if not isinstance(input, TensorBase):
         return None
     x, recorded = array(input), recording()
-    if x.ndim != 2 or (recorded and any_source((input,))):
+    if x.ndim != 2 or x.size == 0 or (recorded and any_source((input,))):
         return None
     weights = _plain_weights(parameters, names, present, x, recorded)
     if weights is None:

@@ -10,8 +10,7 @@ from typing import Any
 from tinyrnn.interop.onnx.table import emits
 from tinyrnn.nn import functional
 from tinyrnn.ops import norms, products, reductions, similarity
-from tinyrnn.ops.casting import array
-from tinyrnn.ops.einsum import _parsed, einsum
+from tinyrnn.ops.einsum import einsum, parsed
 
 
 def composed(*functions: Any) -> Callable:
@@ -75,8 +74,7 @@ def _glu(input, dim=-1):
 @emits(einsum)
 def _einsum(g, out, equation, *operands):
     """With letters for the dimensions of an ellipsis, which ONNX Runtime wants in the output too."""
-    tensors = operands[0] if isinstance(operands[0], (list, tuple)) else operands
-    labels, output = _parsed(equation, [array(x).ndim for x in tensors])
+    _, labels, output, tensors = parsed(equation, operands)
     named = f"{','.join(labels)}->{output}"
     free = [letter for letter in string.ascii_letters if letter not in named]
     for letter in sorted({letter for letter in named if letter > "z"}):

@@ -30,18 +30,18 @@ def onnx_weights(kind: str, layer: Any, suffixes: Sequence[str]) -> dict[str, np
     -------
     W (D, G*H, I), R (D, G*H, H), B (D, 2*G*H), P (D, 3*H)
     """
-    parameters = dict(layer.named_parameters())
+    weight_ih, weight_hh, bias_ih, bias_hh = zip(*[layer._weights_of(suffix) for suffix in suffixes])
 
-    def stacked(name: str, order: Sequence[int]) -> np.ndarray:
-        return np.stack([_reordered(getattr(layer, name + suffix).array, order) for suffix in suffixes])
+    def stacked(tensors: Sequence[Any], order: Sequence[int] = _GATES[kind]) -> np.ndarray:
+        return np.stack([_reordered(tensor.array, order) for tensor in tensors])
 
-    weights = {"W": stacked("weight_ih", _GATES[kind]), "R": stacked("weight_hh", _GATES[kind])}
-    if f"bias_ih{suffixes[0]}" in parameters:
-        bias = stacked("bias_ih", _GATES[kind])
-        hidden = stacked("bias_hh", _GATES[kind]) if f"bias_hh{suffixes[0]}" in parameters else np.zeros_like(bias)
-        weights["B"] = np.concatenate([bias, hidden], 1)
-    if f"peephole{suffixes[0]}" in parameters:
-        weights["P"] = stacked("peephole", (0, 2, 1)).reshape(len(suffixes), -1)  # ours i f o, theirs i o f
+    weights = {"W": stacked(weight_ih), "R": stacked(weight_hh)}
+    if bias_ih[0] is not None:
+        bias = stacked(bias_ih)
+        weights["B"] = np.concatenate([bias, np.zeros_like(bias) if bias_hh[0] is None else stacked(bias_hh)], 1)
+    if getattr(layer, "peephole", False):
+        peepholes = [getattr(layer, f"peephole{suffix}") for suffix in suffixes]
+        weights["P"] = stacked(peepholes, (0, 2, 1)).reshape(len(suffixes), -1)  # ours i f o, theirs i o f
     return weights
 
 
@@ -131,7 +131,7 @@ def operator(
     ]
     options: dict[str, Any] = {}
     if kind == "RNN":
-        options["activations"] = [layer.nonlinearity.capitalize()] * len(suffixes)
+        options["activations"] = [layer.mode.partition("_")[2].capitalize()] * len(suffixes)
     elif kind == "GRU":
         options["linear_before_reset"] = int(layer.mode == "GRU")
     h_0, c_0 = (*states, "", "")[:2]

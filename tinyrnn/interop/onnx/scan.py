@@ -24,7 +24,9 @@ class Sweep:
         self.hidden_size = layer.hidden_size
         self.state_sizes = layer._state_sizes
         self.zoneout = layer.zoneout if isinstance(layer.zoneout, tuple) else (layer.zoneout,) * len(self.state_sizes)
-        self.parameters = {name.removesuffix(suffix): p for name, p in layer.named_parameters() if name.endswith(suffix)}
+        weights = zip(("weight_ih", "weight_hh", "bias_ih", "bias_hh"), layer._weights_of(suffix))
+        self.parameters = {name: weight for name, weight in weights if weight is not None}
+        self.parameters |= {name: getattr(layer, name + suffix) for name in layer._option_shapes()}
         self.dtype = self.parameters["weight_hh"].array.dtype
         matrices = [name for name in ("weight_ih", "weight_hh", "weight_hr") if name in self.parameters]
         self._transposed = {name: g("Transpose", g.value(self.parameters[name]), perm=[1, 0]) for name in matrices}

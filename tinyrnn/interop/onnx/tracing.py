@@ -221,7 +221,12 @@ class Traced(Tensor):
     nelement = numel
 
     def __len__(self) -> int:
-        return len(wrap(self.array))
+        size = self.sizes[0] if self.sizes else len(wrap(self.array))
+        if isinstance(size, Dim) and size.source and not in_package(sys._getframe(1)):
+            raise NotImplementedError(
+                f"len() at {_where()} is of a size that stays open, and gives a plain number; use x.shape[0]"
+            )
+        return int(size)
 
     def __iter__(self) -> Iterator[Any]:
         return iter(self.unbind(0))
@@ -308,6 +313,27 @@ def _watched(compare: Callable) -> Callable:
 Dim.__bool__ = _watched(operator.truth)  # type: ignore[method-assign]
 for _name in ("eq", "ne", "lt", "le", "gt", "ge"):
     setattr(Dim, f"__{_name}__", _watched(getattr(operator, _name)))
+
+
+def _guarded(name: str) -> Callable:
+    """An operation that gives a plain number, of which a branch would not be seen: refused for sizes that stay open."""
+    plain = getattr(int, f"__{name}__")
+
+    def compute(*sizes: Any) -> Any:
+        if any(isinstance(x, Dim) and x.source for x in sizes) and not in_package(sys._getframe(1)):
+            raise NotImplementedError(
+                f"the operation {name!r} at {_where()} on a size that stays open gives a plain number; use + - * // %"
+            )
+        return plain(*[int(x) if isinstance(x, Dim) else x for x in sizes])
+
+    return compute
+
+
+for _name in ("and", "or", "xor", "lshift", "rshift", "truediv", "pow", "divmod"):
+    for _side in ("", "r"):
+        setattr(Dim, f"__{_side}{_name}__", _guarded(f"{_side}{_name}"))
+for _name in ("neg", "abs"):
+    setattr(Dim, f"__{_name}__", _guarded(_name))
 
 
 def in_package(frame: Any) -> bool:

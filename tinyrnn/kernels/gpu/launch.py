@@ -61,8 +61,20 @@ def contiguous(*arrays: Any) -> list[Any]:
     return [None if array is None else loader.cupy().ascontiguousarray(array) for array in arrays]
 
 
+def check_current_gpu(*arrays: Any) -> None:
+    """RuntimeError if arrays lie on another GPU than the current one, on which kernels run."""
+    current = loader.number_of_gpu(None)
+    for array in arrays:
+        if array.device.id != current:
+            raise RuntimeError(
+                f"a tensor lies on cuda:{array.device.id}, but the current GPU is cuda:{current}; call "
+                f"tinyrnn.cuda.set_device({array.device.id}), or compute within `with tinyrnn.cuda.device({array.device.id}):`"
+            )
+
+
 def _plain(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     """None as a null pointer."""
+    check_current_gpu(*[each for each in arguments if loader.is_array(each)])
     return tuple([np.uintp(0) if each is None else each for each in arguments])
 
 

@@ -72,7 +72,7 @@ def number_of_gpu(index: int | None) -> int:
     if index is None:
         return int(runtime.getDevice())
     count = runtime.getDeviceCount()
-    if index >= count:
+    if not 0 <= index < count:
         raise RuntimeError(f"device 'cuda:{index}' does not exist: there are {count} GPUs, 'cuda:0' to 'cuda:{count - 1}'")
     return index
 

@@ -1,14 +1,6 @@
 /* Types of numbers: how they are stored, what is computed with them, and the functions that cells.h asks for. */
 #pragma once
 
-#ifdef TINYRNN_CUDA_ON_CPU
-#define DYNAMIC_SHARED(type, name) type *name = reinterpret_cast<type *>(fibers::dynamic_shared)
-#else
-#define DYNAMIC_SHARED(type, name)                                                                                              \
-    extern __shared__ __align__(16) unsigned char dynamic_shared_memory[];                                                      \
-    type *name = reinterpret_cast<type *>(dynamic_shared_memory)
-#endif
-
 #ifndef INFINITY /* where there is no math.h */
 #define INFINITY __int_as_float(0x7f800000)
 #define NAN __int_as_float(0x7fffffff)

@@ -7,6 +7,7 @@ step it is, from a struct in the memory of the GPU that is written anew for ever
 from __future__ import annotations
 
 import functools
+import threading
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +22,7 @@ _CHUNKS = (64, 16, 4)  # steps in a graph
 
 # The struct Arguments in sweep.cuh: pointers, then numbers.
 _POINTERS = [
-    "offsets", "sizes", "gates_x", "weight_hh", "bias_hh", "weight_hr", "peephole", "norm_h_weight", "norm_h_bias",
+    "offsets", "sizes", "gates_x", "weight_hh", "bias_ih", "bias_hh", "weight_hr", "peephole", "norm_h_weight", "norm_h_bias",
     "norm_c_weight", "norm_c_bias", "recurrent_mask", "zoneout_h", "zoneout_c", "h", "h_other", "c", "output", "cells",
     "gates", "h_before", "h_seen", "reset_seen", "c_before", "cell_h", "normed_h", "normed_c", "rstd_h", "rstd_n", "rstd_c",
     "product", "seen", "grad_output", "grad_cells", "grad_gates_x", "grad_gates_h", "grad_product", "grad_projected",
@@ -94,8 +95,6 @@ def _sweep_forward(mode, x, batch_sizes, sweep, output, save):
     cupy, n, T = loader.cupy(), _sizes(mode, batch_sizes, sweep), x.dtype
     W = launch.wide(T)
     gates_x = x if sweep.weight_ih is None else x @ sweep.weight_ih.T
-    if sweep.bias_ih is not None:
-        gates_x = gates_x + sweep.bias_ih
     normed = sweep.norm_h is not None, sweep.norm_c is not None
     reset_before = mode == "GRU_RESET_BEFORE"
     sizes = {
@@ -115,13 +114,13 @@ def _sweep_forward(mode, x, batch_sizes, sweep, output, save):
     states = {
         "h": sweep.h_0.copy(),
         "h_other": cupy.empty((n.B, n.P), T),
-        "c": None if sweep.c_0 is None else sweep.c_0.astype(W),
+        "c": None if sweep.c_0 is None else sweep.c_0.astype(W, order="C"),
         "product": cupy.empty((n.B, n.G * n.H), W),
         "seen": cupy.empty((n.B, n.H), W),
     }
     arrays = {**_given(sweep), **states, **kept, "gates_x": cupy.ascontiguousarray(gates_x), "output": output}
-    steps_done = _run(_forward_plan(mode, sweep), T, n, arrays, sweep, batch_sizes, len(batch_sizes), output.strides[0])
-    h = states["h_other" if steps_done % 2 else "h"]
+    _run(_forward_plan(mode, sweep), T, n, arrays, sweep, batch_sizes, n.steps, output.strides[0])
+    h = states["h_other" if n.steps % 2 and n.N else "h"]
     finals = (h,) if sweep.c_0 is None else (h, states["c"].astype(T, copy=False))
     if not save:
         return finals, None
@@ -134,7 +133,7 @@ def _sweep_backward(mode, grad_output, grad_finals, grad_cells, batch_sizes, swe
     W, kept = launch.wide(T), saved.extra
 
     def state(width, initial):
-        return cupy.zeros((n.B, width), W) if initial is None else initial.astype(W)
+        return cupy.zeros((n.B, width), W) if initial is None else initial.astype(W, order="C")
 
     grad_gates_x = cupy.empty((n.N, n.G * n.H), T)
     grad_gates_h = cupy.empty((n.N, n.G * n.H), T) if mode == "GRU" else grad_gates_x
@@ -196,7 +195,9 @@ def _peephole_gradient(n, saved, grad_gates):
 
 def _given(sweep):
     """What a sweep is given, under the names of the struct."""
-    arrays = {name: getattr(sweep, name) for name in ("weight_hh", "bias_hh", "weight_hr", "peephole", "recurrent_mask")}
+    arrays = {
+        name: getattr(sweep, name) for name in ("weight_hh", "bias_ih", "bias_hh", "weight_hr", "peephole", "recurrent_mask")
+    }
     for name in ("norm_h", "norm_c"):
         weight, bias = getattr(sweep, name) or (None, None)
         arrays |= {f"{name}_weight": weight, f"{name}_bias": bias}
@@ -276,8 +277,8 @@ def _normalized(m, what) -> _Launch:
 # ---- launching it for all steps --------------------------------------------------------------------------------------
 
 
-def _run(plan, dtype, n, arrays, sweep, batch_sizes, count, output_stride) -> int:
-    """Launch `count` steps of a plan; how many were launched, which may be a few more that find nothing to do."""
+def _run(plan, dtype, n, arrays, sweep, batch_sizes, count, output_stride) -> None:
+    """Launch `count` steps of a plan."""
     cupy = loader.cupy()
     ends = np.cumsum(batch_sizes)
     order = slice(None, None, -1 if sweep.reverse else 1)
@@ -292,9 +293,9 @@ def _run(plan, dtype, n, arrays, sweep, batch_sizes, count, output_stride) -> in
     record["steps"], record["B"], record["H"], record["P"] = n.steps, n.B, n.H, n.P
     record["output_stride"] = output_stride // dtype.itemsize
     record["base"] = 0 if plan.direction > 0 else n.steps - 1
-    if n.B == 0 or n.N == 0:
-        return 0
-    return _replays(plan, dtype.name, n.B, n.G, n.H, n.P, loader.number_of_gpu(None)).run(record, count)
+    launch.check_current_gpu(*[array for array in arrays.values() if array is not None])
+    if n.N:
+        _replays(plan, dtype.name, n.B, n.G, n.H, n.P, loader.number_of_gpu(None)).run(record, count)
 
 
 @functools.lru_cache(maxsize=64)
@@ -318,23 +319,21 @@ class _Replays:
         self._arguments = loader.cupy().zeros(ARGUMENTS.itemsize, np.uint8)
         self._graphs: dict[int, Any] = {}
         self._done: Any = None  # an event after the last use of the struct
+        self._lock = threading.Lock()  # from the writing of the struct to the last launch that reads it
 
-    def run(self, record, count) -> int:
-        cupy = loader.cupy()
-        stream = cupy.cuda.get_current_stream()
-        if self._done is not None:
-            stream.wait_event(self._done)
-        self._arguments.set(np.frombuffer(record.tobytes(), np.uint8), stream=stream)
-        launched = 0
-        while count - launched >= _CHUNKS[-1]:
-            chunk = next(each for each in _CHUNKS if each <= count - launched)
-            self._graph(chunk).launch(stream)
-            launched += chunk
-        if launched < count:
-            self._launch(count - launched)
-            launched = count
-        self._done = stream.record()
-        return launched
+    def run(self, record, count) -> None:
+        stream = loader.cupy().cuda.get_current_stream()
+        with self._lock:
+            if self._done is not None:
+                stream.wait_event(self._done)
+            self._arguments.set(np.frombuffer(record.tobytes(), np.uint8), stream=stream)
+            while count >= _CHUNKS[-1]:
+                chunk = next(each for each in _CHUNKS if each <= count)
+                self._graph(chunk).launch(stream)
+                count -= chunk
+            if count:
+                self._launch(count)
+            self._done = stream.record()
 
     def _launch(self, count) -> None:
         for i in range(count):

@@ -45,7 +45,11 @@ template <typename T> struct Place {
     }
     /* W_hh h + b_hh of a gate, from the product. */
     __device__ W hidden(W product, int gate) const { return a.bias_hh ? product + wide(a.bias_hh[gate * a.H + unit]) : product; }
-    __device__ W input(int gate, int gates) const { return wide(a.gates_x[(packed * gates + gate) * a.H + unit]); }
+    /* W_ih x + b_ih of a gate. */
+    __device__ W input(int gate, int gates) const {
+        const W product = wide(a.gates_x[(packed * gates + gate) * a.H + unit]);
+        return a.bias_ih ? product + wide(a.bias_ih[gate * a.H + unit]) : product;
+    }
 };
 
 template <typename T, template <typename> class Formula> __device__ void rnn_cell(const Place<T> &p, const Wide<T> *products) {

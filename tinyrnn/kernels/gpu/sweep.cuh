@@ -13,8 +13,8 @@ template <typename T> struct Arguments {
     /* steps in the order of the sweep: the first packed row, and how many sequences there are */
     const long long *offsets, *sizes;
     /* what is given */
-    const T *gates_x; /* (N, G H): W_ih x + b_ih */
-    const T *weight_hh, *bias_hh, *weight_hr, *peephole, *norm_h_weight, *norm_h_bias, *norm_c_weight, *norm_c_bias;
+    const T *gates_x; /* (N, G H): W_ih x */
+    const T *weight_hh, *bias_ih, *bias_hh, *weight_hr, *peephole, *norm_h_weight, *norm_h_bias, *norm_c_weight, *norm_c_bias;
     const T *recurrent_mask, *zoneout_h, *zoneout_c; /* (B, P), (N, P), (N, H) */
     /* the states: h before and after a step change places with every step */
     T *h[2];

@@ -55,7 +55,7 @@ def compute(module: Module, name: str, function: Callable[[Any], Any], class_nam
     """Let ``module.<name>`` be ``function(module)`` and no parameter; once that raises AttributeError, what is registered."""
     del module._parameters[name]
     cls = type(module)
-    module.__class__ = type(class_name or cls.__name__, (cls,), {name: property(function)})
+    module.__class__ = type(class_name or cls.__name__, (cls,), {name: property(function), "__module__": cls.__module__})
 
 
 def normalized(g: Any, v: Any, dim: int | None) -> Any:
@@ -67,5 +67,6 @@ def length(v: Any, dim: int | None) -> Any:
     """The norm over all dimensions but `dim`, which keeps its size among ones; for None or -1 over all, 0-d."""
     if dim is None or dim == -1:
         return v.norm()
+    dim %= v.ndim
     sizes = [size if axis == dim else 1 for axis, size in enumerate(v.shape)]
     return v.transpose(0, dim).reshape(v.shape[dim], -1).norm(2, 1).reshape(sizes)

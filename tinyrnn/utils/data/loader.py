@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
 from typing import Any
 
+from tinyrnn import cuda
 from tinyrnn.utils.data.collate import default_collate, default_convert
 from tinyrnn.utils.data.datasets import IterableDataset, Subset, TensorDataset
 from tinyrnn.utils.data.samplers import BatchSampler, RandomSampler, SequentialSampler, batches_of
@@ -31,11 +32,12 @@ class DataLoader:
         Which samples make a batch, in place of `batch_size`, `shuffle`, `sampler` and `drop_last`.
     num_workers : int
         Threads that fetch and collate batches ahead; 0: none. (PyTorch starts processes. Threads need no copies, and reading
-        and NumPy's work go on side by side; Python code of the data set takes turns.)
+        and NumPy's work go on side by side; Python code of the data set takes turns. Samples of an IterableDataset are read
+        by the caller, and only collated ahead.)
     collate_fn : callable, optional
         Makes a batch of a list of samples; by default `default_collate`.
     pin_memory : bool
-        Memory for copies to a GPU; without one, as in PyTorch, a warning and no effect.
+        Allowed, because programs pass it: copies to a GPU come from pageable memory. Without a GPU a warning, as in PyTorch.
     drop_last : bool
         Leave out a last batch that is shorter.
     timeout : float
@@ -88,7 +90,7 @@ class DataLoader:
             raise NotImplementedError(
                 f"multiprocessing_context={multiprocessing_context!r}: workers are threads of this process; leave it out"
             )
-        if pin_memory:
+        if pin_memory and not cuda.is_available():
             warnings.warn("pin_memory is set, but no accelerator is found, so memory is not pinned", stacklevel=2)
         self.dataset = dataset
         self.num_workers = num_workers
