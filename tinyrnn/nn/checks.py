@@ -31,3 +31,25 @@ def check_probability(name: str, value: Any, meaning: str) -> float:
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
         raise ValueError(f"{name} should be a number in range [0, 1], {meaning}, got {value!r}")
     return float(value)
+
+
+def check_projection(proj_size: Any, hidden_size: int) -> int:
+    """`proj_size`, an int from 0 to below `hidden_size`; TypeError or ValueError else."""
+    if isinstance(proj_size, bool) or not isinstance(proj_size, int):
+        raise TypeError(f"proj_size should be of type int, got: {type(proj_size).__name__}")
+    if proj_size < 0:
+        raise ValueError(f"proj_size should be a positive integer or zero to disable projections, got {proj_size}")
+    if proj_size >= hidden_size:
+        raise ValueError(f"proj_size has to be smaller than hidden_size={hidden_size}, got {proj_size}")
+    return proj_size
+
+
+def check_zoneout(zoneout: Any, states: tuple[str, ...]) -> float | tuple[float, float]:
+    """A probability, or of an LSTM one for h and one for c; 0 if both are."""
+    meaning = "the probability of a unit keeping its old state"
+    if not isinstance(zoneout, tuple):
+        return check_probability("zoneout", zoneout, meaning)
+    if len(states) != 2 or len(zoneout) != 2:
+        raise ValueError(f"zoneout should be a number, or of an LSTM a pair for h and c, got {zoneout!r}")
+    h, c = (check_probability("zoneout", each, meaning) for each in zoneout)
+    return (h, c) if h or c else 0.0

@@ -12,7 +12,7 @@ from tinyrnn.creation import empty
 from tinyrnn.engine.base import wrap
 from tinyrnn.grad_modes import no_grad
 from tinyrnn.nn import init
-from tinyrnn.nn.checks import check_flag, check_probability
+from tinyrnn.nn.checks import check_flag, check_probability, check_projection, check_zoneout
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_layer import RecurrentLayer
 from tinyrnn.nn.recurrent_module import WeightedModule, mode_of, names_of
@@ -62,11 +62,11 @@ class RNNBase(WeightedModule, RecurrentLayer):
         if (single_bias or forget_bias) and not bias:
             name = "single_bias" if single_bias else "forget_bias"
             raise ValueError(f"{name} is a matter of the biases, expected bias=True with it, got bias=False")
-        self.proj_size = _checked_projection(proj_size, hidden_size)
+        self.proj_size = check_projection(proj_size, hidden_size)
         self.single_bias = single_bias
         meaning = "the probability of a unit of the state being zeroed"
         self.recurrent_dropout = check_probability("recurrent_dropout", recurrent_dropout, meaning)
-        self.zoneout = _checked_zoneout(zoneout, CELLS[mode].states)
+        self.zoneout = check_zoneout(zoneout, CELLS[mode].states)
         self.layer_norm = layer_norm
         self.peephole = peephole
         if isinstance(forget_bias, bool) or not isinstance(forget_bias, (int, float)):
@@ -212,27 +212,6 @@ class RNNBase(WeightedModule, RecurrentLayer):
             forget_bias=0,
             residual=False,
         )
-
-
-def _checked_projection(proj_size: Any, hidden_size: int) -> int:
-    if isinstance(proj_size, bool) or not isinstance(proj_size, int):
-        raise TypeError(f"proj_size should be of type int, got: {type(proj_size).__name__}")
-    if proj_size < 0:
-        raise ValueError(f"proj_size should be a positive integer or zero to disable projections, got {proj_size}")
-    if proj_size >= hidden_size:
-        raise ValueError(f"proj_size has to be smaller than hidden_size={hidden_size}, got {proj_size}")
-    return proj_size
-
-
-def _checked_zoneout(zoneout: Any, states: tuple[str, ...]) -> float | tuple[float, float]:
-    """A probability, or of an LSTM one for h and one for c; 0 if both are."""
-    meaning = "the probability of a unit keeping its old state"
-    if not isinstance(zoneout, tuple):
-        return check_probability("zoneout", zoneout, meaning)
-    if len(states) != 2 or len(zoneout) != 2:
-        raise ValueError(f"zoneout should be a number, or of an LSTM a pair for h and c, got {zoneout!r}")
-    h, c = (check_probability("zoneout", each, meaning) for each in zoneout)
-    return (h, c) if h or c else 0.0
 
 
 _LAYER_SHAPES = """

@@ -152,7 +152,7 @@ def run_packed_stack(
 # bias_ih, bias_hh, of which the first `present` are there. `hx` : h, (L*D, B, H), of an LSTM (h, c); or None for zeros.
 
 
-def recurrent_step(mode, input, hx, parameters, names, present):
+def recurrent_step(mode: str, input: Any, hx: Any, parameters: Any, names: Any, present: int) -> Any:
     """One step of a stack of layers of plain cells in one direction, for streams: nothing is laid out for more steps.
 
     Gives (output, state) : from `input`, (B, I), h of the last layer, (B, H), and the new states as in `hx`.
@@ -173,7 +173,7 @@ def recurrent_step(mode, input, hx, parameters, names, present):
     return wrap(output), wrap(new[0]) if len(new) == 1 else tuple([wrap(each) for each in new])
 
 
-def recurrent_dense(mode, input, hx, parameters, names, present, directions):
+def recurrent_dense(mode: str, input: Any, hx: Any, parameters: Any, names: Any, present: int, directions: int) -> Any:
     """A stack of layers of plain cells over a dense batch.
 
     Gives (output, state) : from `input`, (T, B, I), contiguous, h of the last layer at all steps, (T, B, D*H), and the final
