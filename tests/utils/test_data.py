@@ -189,6 +189,14 @@ def test_workers_can_be_kept_and_are_told_their_numbers():
     assert started == [0, 0, 0] and len(threads) == 3
 
 
+def test_what_a_worker_raises_when_it_starts_is_raised():
+    def fail(number):
+        raise KeyError(f"worker {number}")
+
+    with pytest.raises(KeyError, match="worker 0"):
+        list(DataLoader(Squares(4), num_workers=1, worker_init_fn=fail))
+
+
 def test_a_batch_that_does_not_come_in_time():
     release = threading.Event()
 

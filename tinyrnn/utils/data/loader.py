@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import TimeoutError as FutureTimeout
+from concurrent.futures.thread import BrokenThreadPool
 from typing import Any
 
 from tinyrnn import cuda
@@ -101,6 +102,7 @@ class DataLoader:
         self.worker_init_fn = worker_init_fn
         self.persistent_workers = persistent_workers
         self._kept: ThreadPoolExecutor | None = None  # of persistent workers, from the first pass on
+        self._failed: Exception | None = None  # what `worker_init_fn` raised
         self._iterable = isinstance(dataset, IterableDataset)
         if batch_sampler is not None:
             if batch_size != 1 or shuffle or sampler is not None or drop_last:
@@ -164,6 +166,8 @@ class DataLoader:
                     yield self._fetched(waiting.popleft())
             while waiting:
                 yield self._fetched(waiting.popleft())
+        except BrokenThreadPool as error:
+            raise self._failed or error from None
         finally:
             for future in waiting:
                 future.cancel()
@@ -173,9 +177,17 @@ class DataLoader:
     def _workers(self) -> ThreadPoolExecutor:
         if self._kept is not None:
             return self._kept
-        numbers, start = itertools.count(), self.worker_init_fn
-        initializer = None if start is None else lambda: start(next(numbers))
-        pool = ThreadPoolExecutor(self.num_workers, "tinyrnn-data", initializer)
+        numbers = itertools.count()
+
+        def start() -> None:
+            try:
+                if self.worker_init_fn is not None:
+                    self.worker_init_fn(next(numbers))
+            except Exception as error:
+                self._failed = error
+                raise
+
+        pool = ThreadPoolExecutor(self.num_workers, "tinyrnn-data", start)
         if self.persistent_workers:
             self._kept = pool
         return pool
