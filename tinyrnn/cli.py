@@ -477,6 +477,8 @@ def _bench(options: argparse.Namespace) -> int:
 
     chosen = Options(**{field.name: getattr(options, field.name) for field in fields(Options)})
     try:
-        return run(chosen, shlex.join(["tinyrnn", *options.words]))
+        # a report names files, and not where they lie on somebody's machine
+        words = [os.path.basename(word) if os.path.isabs(word) else word for word in options.words]
+        return run(chosen, shlex.join(["tinyrnn", *words]))
     except BenchError as error:
         raise UsageError(str(error)) from error

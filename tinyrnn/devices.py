@@ -29,9 +29,11 @@ class device:  # noqa: N801 (PyTorch's name)
 
     def __init__(self, type: str | int | device, index: int | None = None) -> None:
         if isinstance(type, device):
-            type, index = type.type, type.index
+            index = type.index
+            type = type.type
         elif isinstance(type, int) and index is None and not isinstance(type, bool):
-            type, index = "cuda", type
+            index = type
+            type = "cuda"
         if not isinstance(type, str):
             raise TypeError(f"device: expected a string such as 'cpu', got {type!r}")
         name, colon, number = type.partition(":")
@@ -135,8 +137,8 @@ def library(where: Any) -> Any:
 
 
 def in_main_memory(array: Any) -> np.ndarray:
-    """An array as NumPy's: itself, or a copy of one that lies on a GPU."""
-    return array if isinstance(array, np.ndarray) else loader.moved(array, None)
+    """What NumPy makes of a number or a sequence, an array of its itself, or a copy of one that lies on a GPU."""
+    return loader.moved(array, None) if loader.is_array(array) else np.asarray(array)
 
 
 def put(array: Any, where: Any) -> Any:

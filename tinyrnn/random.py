@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyrnn import dtypes
 from tinyrnn.creation import new, shape_of, sized
-from tinyrnn.devices import in_main_memory, is_array, of_array
+from tinyrnn.devices import in_main_memory, of_array
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.generator import Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from tinyrnn.ops import casting
@@ -49,11 +49,6 @@ def _integers(low: int, high: int, shape: Any, dtype: np.dtype, generator: Gener
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     return np.asarray(_numpy(generator).integers(low, high, shape)).astype(dtype)
-
-
-def _host(value: Any) -> np.ndarray:
-    """A number or an array of any device as an array in main memory, where random numbers are drawn."""
-    return in_main_memory(value) if is_array(value) else np.asarray(value)
 
 
 # ---- new tensors ----
@@ -159,7 +154,7 @@ def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None
 
 
 def _bernoulli(p: Any, shape: Any, dtype: np.dtype, generator: Generator | None) -> np.ndarray:
-    p = _host(p)
+    p = in_main_memory(p)
     if not ((p >= 0) & (p <= 1)).all():
         raise RuntimeError("bernoulli: expected probabilities from 0 to 1")
     return np.asarray(_uniform(shape, np.dtype(np.float64), generator) < p).astype(dtype)
@@ -178,7 +173,7 @@ def normal(
     """Normally distributed numbers; `mean` and `std` are tensors, one of each per number, or numbers with a `size`."""
     if size is None and not isinstance(mean, TensorBase) and not isinstance(std, TensorBase):
         raise TypeError("normal(): mean and std are numbers, so a size is needed: normal(mean, std, size)")
-    means, deviations = _host(casting.array(mean)), _host(casting.array(std))
+    means, deviations = in_main_memory(casting.array(mean)), in_main_memory(casting.array(std))
     if (deviations < 0).any():
         raise RuntimeError("normal expects all elements of std >= 0.0")
     if device is None and isinstance(mean, TensorBase):
@@ -206,7 +201,7 @@ def multinomial(input: Any, num_samples: int, replacement: bool = False, *, gene
     -------
     int64, (num_samples,) or (rows, num_samples).
     """
-    device, weights = of_array(casting.array(input)), _host(casting.array(input)).astype(np.float64)
+    device, weights = of_array(casting.array(input)), in_main_memory(casting.array(input)).astype(np.float64)
     if weights.ndim not in (1, 2):
         raise RuntimeError("prob_dist must be 1 or 2 dim")
     if num_samples <= 0:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from tinyrnn.devices import in_main_memory, is_array
+from tinyrnn.devices import in_main_memory
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
@@ -102,7 +102,7 @@ def _problem(x, single, targets, input_lengths, target_lengths, blank):
             f"ctc_loss: input_lengths[{longest}] is {input_lengths[longest]}, expected at most {T}, the steps of log_probs "
             f"{x.shape}; time is its first dimension, so transpose it if the batch is"
         )
-    labels = _host(targets)
+    labels = in_main_memory(array(targets))
     if labels.dtype.kind not in "iu":
         raise RuntimeError(f"ctc_loss: targets are {labels.dtype}, expected integers; convert them with .long()")
     padded = _padded(labels, target_lengths, blank)
@@ -111,15 +111,9 @@ def _problem(x, single, targets, input_lengths, target_lengths, blank):
     return Problem(beside[0], beside[1], beside[2], blank)
 
 
-def _host(value):
-    """What the user gave as whole numbers, in main memory, where they are looked at one by one."""
-    data = array(value)
-    return in_main_memory(data) if is_array(data) else np.asarray(data)
-
-
 def _lengths(name, given, x, single):
     """The lengths as (B,) int64."""
-    lengths = _host(given)
+    lengths = in_main_memory(array(given))
     if single and lengths.ndim == 0:
         lengths = lengths[None]
     B = x.shape[1]

@@ -67,7 +67,7 @@ class OptionCase(PairedCase):
         given, call = self.option, dict(self.option.call)
         if "lengths" in call:
             call["lengths"] = np.full(self.sizes.B, self.sizes.T)
-        with_it = our_layer(given.kind, self.sizes, **given.always, **given.options)
+        with_it: Any = our_layer(given.kind, self.sizes, **given.always, **given.options)
         plain = our_layer(given.kind, self.sizes, **given.always)
         x, gradient = layer_arrays(self.sizes, 2 if plain.bidirectional else 1)
         if given.name == "Bidirectional":

@@ -188,9 +188,8 @@ template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const
     const long long row = blockIdx.x, packed = step.offset + row;
     if (row >= step.size)
         return;
-    const bool of_c = NORMED == CELL, of_n = NORMED == CANDIDATE;
-    const long long first = of_n ? 2 * a.H : 0;
-    const long long width = of_c || of_n ? a.H : NORMED == RESET_AND_UPDATE ? 2 * a.H : G * a.H;
+    constexpr bool of_c = NORMED == CELL, of_n = NORMED == CANDIDATE;
+    const long long first = first_normed(NORMED, a.H), width = width_normed(NORMED, G, a.H);
     const T *const weight = of_c ? a.norm_c_weight : a.norm_h_weight + first;
     const T *const normed = of_c ? a.normed_c + packed * a.H : a.normed_h + packed * G * a.H + first;
     const W rstd = (of_c ? a.rstd_c : of_n ? a.rstd_n : a.rstd_h)[packed];
@@ -204,7 +203,7 @@ template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const
         total += g;
         along += g * wide(normed[k]);
     }
-    const W mean = sum_over_block(total) / width, share = sum_over_block(along) / width;
+    const W mean = over_block(total, Sum()) / width, share = over_block(along, Sum()) / width;
     for (long long k = threadIdx.x; k < width; k += blockDim.x) {
         const W g = (of_c ? in_place[k] : wide(grads[k])) * wide(weight[k]);
         const W result = (g - mean - wide(normed[k]) * share) * rstd;

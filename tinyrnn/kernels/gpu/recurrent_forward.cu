@@ -147,9 +147,8 @@ template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const
     const long long row = blockIdx.x, packed = step.offset + row;
     if (row >= step.size)
         return;
-    const bool of_c = NORMED == CELL, of_n = NORMED == CANDIDATE;
-    const long long first = of_n ? 2 * a.H : 0;
-    const long long width = of_c || of_n ? a.H : NORMED == RESET_AND_UPDATE ? 2 * a.H : G * a.H;
+    constexpr bool of_c = NORMED == CELL, of_n = NORMED == CANDIDATE;
+    const long long first = first_normed(NORMED, a.H), width = width_normed(NORMED, G, a.H);
     W *const x = of_c ? a.seen + row * a.H : a.product + row * G * a.H + first;
     const T *const weight = of_c ? a.norm_c_weight : a.norm_h_weight + first, *const bias = of_c ? a.norm_c_bias : a.norm_h_bias + first;
     T *const normed = of_c ? a.normed_c : a.normed_h;
@@ -158,10 +157,10 @@ template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const
     W total = 0, squares = 0;
     for (long long k = threadIdx.x; k < width; k += blockDim.x)
         total += x[k];
-    const W mean = sum_over_block(total) / width;
+    const W mean = over_block(total, Sum()) / width;
     for (long long k = threadIdx.x; k < width; k += blockDim.x)
         squares += (x[k] - mean) * (x[k] - mean);
-    const W rstd = 1 / sqrt(sum_over_block(squares) / width + W(1e-5));
+    const W rstd = 1 / sqrt(over_block(squares, Sum()) / width + W(1e-5));
     for (long long k = threadIdx.x; k < width; k += blockDim.x) {
         const W value = (x[k] - mean) * rstd;
         if (normed)

@@ -2,8 +2,6 @@
 #pragma once
 #include "numbers.cuh"
 
-constexpr int THREADS = 128;
-
 struct Sum {
     template <typename W> __device__ W operator()(W a, W b) const { return a + b; }
 };

@@ -4,7 +4,7 @@
    in the memory of the GPU, so that launches can be captured once and repeated on other arrays. Letters as in interface.py. */
 #pragma once
 #include "../cells.h"
-#include "numbers.cuh"
+#include "rows.cuh"
 
 /* A sweep; recurrent.py fills in the same fields in the same order. Null: absent. States are whole batches: sequences that have
    ended keep their last state and, in reverse, those that have not begun their first. */
@@ -118,21 +118,10 @@ __host__ __device__ constexpr int gates_of(int mode) { return mode == LSTM ? 4 :
 
 /* What is normalized: the products of all gates, of r and z, of n, or c on its way to the output. */
 enum Normed { ALL_GATES, RESET_AND_UPDATE, CANDIDATE, CELL };
-
-/* The sum over the threads of a block, for each of them. */
-template <typename W> __device__ W sum_over_block(W value) {
-    __shared__ W parts[32];
-    const int thread = threadIdx.x, warps = (blockDim.x + 31) / 32;
-    for (int by = 16; by; by /= 2)
-        value += __shfl_xor_sync(~0u, value, by);
-    if (thread % 32 == 0)
-        parts[thread / 32] = value;
-    __syncthreads();
-    value = 0;
-    for (int warp = 0; warp < warps; warp++)
-        value += parts[warp];
-    __syncthreads(); /* before `parts` is written again */
-    return value;
+/* Where it begins in a row, and how wide it is. */
+__device__ inline long long first_normed(int normed, long long H) { return normed == CANDIDATE ? 2 * H : 0; }
+__device__ inline long long width_normed(int normed, int gates, long long H) {
+    return normed == ALL_GATES ? gates * H : normed == RESET_AND_UPDATE ? 2 * H : H;
 }
 
 /* A share of what was before, in [0, 1]: one for all elements, each its own (a mask), or none. */
