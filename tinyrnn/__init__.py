@@ -21,7 +21,7 @@ from tinyrnn.creation import (
 )  # fmt: skip
 from tinyrnn.devices import device, get_default_device, set_default_device
 from tinyrnn.dtypes import (
-    bool_ as bool, uint8, int8, int16, int32, int64, short, int_ as int, long, float16, float32, float64, half,
+    bool_ as bool, uint8, int8, int16, int32, int64, short, int_ as int, long, bfloat16, float16, float32, float64, half,
     float_ as float, double, dtype, finfo, iinfo, can_cast, promote_types, result_type, get_default_dtype,
     set_default_dtype,
 )  # fmt: skip
@@ -96,7 +96,7 @@ __all__ = [
     # devices.py
     "device", "get_default_device", "set_default_device",
     # dtypes.py
-    "bool", "uint8", "int8", "int16", "int32", "int64", "short", "int", "long", "float16", "float32", "float64",
+    "bool", "uint8", "int8", "int16", "int32", "int64", "short", "int", "long", "bfloat16", "float16", "float32", "float64",
     "half", "float", "double", "dtype", "finfo", "iinfo", "can_cast", "promote_types", "result_type",
     "get_default_dtype", "set_default_dtype",
     # memory_formats.py

@@ -26,7 +26,7 @@ _PUBLIC = (
 
 # What comes nearest to names of PyTorch that are outside the subset, where it is not a name that is spelled alike.
 _BY_NAMES: dict[str, str] = {
-    "amp autocast GradScaler bfloat16": "model.half(), for float16 throughout; else leave it out",
+    "amp autocast GradScaler": "model.bfloat16() or model.half(), for 16 bits throughout; else leave it out",
     "Adadelta Adamax ASGD NAdam RAdam Rprop SparseAdam": "Adam, AdamW, RMSprop, Adagrad, SGD and LBFGS",
     "AdaptiveLogSoftmaxWithLoss": "Linear and cross_entropy over the whole vocabulary",
     "avg_pool1d AvgPool1d adaptive_avg_pool1d AdaptiveAvgPool1d": "Tensor.unfold and mean(-1), or mean(1) over all steps",

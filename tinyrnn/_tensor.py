@@ -422,7 +422,7 @@ class Tensor(TensorBase):
     numpy, __array__, __array_wrap__ = conversion.numpy, conversion.to_array, conversion.wrap_array
     __dlpack__, __dlpack_device__ = conversion.to_dlpack, conversion.dlpack_device
     to, type, type_as, cpu, cuda = conversion.to, conversion.type_, conversion.type_as, conversion.cpu, conversion.cuda
-    float, double, half = conversion.float_, conversion.double, conversion.half
+    float, double, half, bfloat16 = conversion.float_, conversion.double, conversion.half, conversion.bfloat16
     int, long, short = conversion.int_, conversion.long, conversion.short
     byte, bool = conversion.byte, conversion.bool_
     new, new_tensor, resize_ = conversion.new, conversion.new_tensor, conversion.resize_

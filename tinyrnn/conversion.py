@@ -59,7 +59,7 @@ def element_size(self) -> int:
 
 def is_floating_point(input) -> bool:
     """Whether the dtype is float16, float32 or float64."""
-    return input.array.dtype.kind == "f"
+    return input.array.dtype.kind in dtypes.FLOATS
 
 
 def is_complex(input: Any) -> bool:
@@ -109,7 +109,7 @@ def to_int(self) -> int:
 
 
 def to_index(self) -> int:
-    if self.array.size != 1 or self.array.dtype.kind == "f":
+    if self.array.size != 1 or self.array.dtype.kind in dtypes.FLOATS:
         raise TypeError("only integer tensors of a single element can be converted to an index")
     return int(self.array.item())
 
@@ -234,6 +234,11 @@ def double(self):
 def half(self):
     """In float16."""
     return cast(self, dtypes.float16.numpy)
+
+
+def bfloat16(self):
+    """In bfloat16, which needs the package ml_dtypes."""
+    return cast(self, dtypes.bfloat16.numpy)
 
 
 def long(self):

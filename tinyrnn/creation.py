@@ -24,7 +24,7 @@ def new(array: Any, requires_grad: bool = False, device: Any = None) -> Any:
     """A tensor around an array that nobody else holds, on a device: None is the default one."""
     result = wrap(put(array, device))
     if requires_grad:
-        if array.dtype.kind != "f":
+        if array.dtype.kind not in dtypes.FLOATS:
             raise RuntimeError(f"Only Tensors of floating point dtype can require gradients, got {dtypes.of_array(array)}")
         result.tracked = True
     return result
@@ -140,7 +140,7 @@ def array_from(data: Any, dtype: Any, copy: bool) -> np.ndarray:
 
 
 def _check_range(array: np.ndarray, dtype: Dtype) -> None:
-    limits = np.iinfo(dtype.numpy)  # type: ignore[type-var]
+    limits = np.iinfo(dtype.numpy)
     if array.max() > limits.max or array.min() < limits.min:
         worst = array.max() if array.max() > limits.max else array.min()
         raise RuntimeError(f"value {worst} cannot be converted to type {dtype.name} without overflow")

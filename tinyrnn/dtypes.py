@@ -8,13 +8,15 @@ import numpy as np
 
 from tinyrnn.engine.base import TensorBase
 
+FLOATS = "fV"  # NumPy's `kind` of a floating-point dtype: its own, and bfloat16, which comes from ml_dtypes
+
 
 class dtype:  # noqa: N801 (PyTorch's name)
     """The type of a tensor's elements, e.g. ``tinyrnn.float32``. `numpy` is the NumPy dtype behind it."""
 
     __slots__ = ("category", "name", "numpy")
 
-    def __init__(self, name: str, numpy_type: type, category: int) -> None:
+    def __init__(self, name: str, numpy_type: Any, category: int) -> None:
         self.name = name
         self.numpy = np.dtype(numpy_type)
         self.category = category
@@ -29,7 +31,7 @@ class dtype:  # noqa: N801 (PyTorch's name)
 
     @property
     def is_signed(self) -> bool:
-        return self.numpy.kind in "if"
+        return self.category == _FLOAT or self.numpy.kind == "i"
 
     @property
     def itemsize(self) -> int:
@@ -43,6 +45,24 @@ class dtype:  # noqa: N801 (PyTorch's name)
         return named, (self.name,)
 
 
+class _FromMLDtypes(dtype):
+    """A dtype that NumPy has not; ml_dtypes is loaded when arrays of it are first asked for."""
+
+    __slots__ = ()
+
+    def __init__(self, name: str, category: int) -> None:
+        self.name = name
+        self.category = category
+
+    @property
+    def numpy(self) -> np.dtype:
+        try:
+            import ml_dtypes
+        except ImportError as error:
+            raise ImportError(f'NumPy has no {self.name} of its own: pip install "tinyrnn[bfloat16]"') from error
+        return np.dtype(getattr(ml_dtypes, self.name))
+
+
 # Categories, in the order in which PyTorch promotes.
 _BOOL, _INT, _FLOAT = range(3)
 
@@ -52,12 +72,13 @@ int8 = dtype("int8", np.int8, _INT)
 int16 = short = dtype("int16", np.int16, _INT)
 int32 = int_ = dtype("int32", np.int32, _INT)
 int64 = long = dtype("int64", np.int64, _INT)
+bfloat16 = _FromMLDtypes("bfloat16", _FLOAT)
 float16 = half = dtype("float16", np.float16, _FLOAT)
 float32 = float_ = dtype("float32", np.float32, _FLOAT)
 float64 = double = dtype("float64", np.float64, _FLOAT)
 
-ALL = (bool_, uint8, int8, int16, int32, int64, float16, float32, float64)
-_BY_NUMPY = {each.numpy: each for each in ALL}
+ALL = (bool_, uint8, int8, int16, int32, int64, bfloat16, float16, float32, float64)
+_BY_NUMPY = {each.numpy: each for each in ALL if each is not bfloat16}
 _default = float32
 
 
@@ -91,13 +112,17 @@ def of_array(array: Any) -> dtype:
     TypeError
         If tensors cannot hold it (complex numbers, strings, objects, unsigned integers of more than 8 bits).
     """
-    found = _BY_NUMPY.get(array.dtype)
-    if found is None:
-        found = _BY_NUMPY.get(array.dtype.newbyteorder("="))
+    found = _of_numpy(array.dtype)
     if found is None:
         names = ", ".join(each.name for each in ALL)
         raise TypeError(f"tensors of NumPy dtype {array.dtype} are not supported; supported are {names}")
     return found
+
+
+def _of_numpy(found: np.dtype) -> dtype | None:
+    if found.kind == "V":
+        return bfloat16 if found.name == "bfloat16" else None
+    return _BY_NUMPY.get(found) or _BY_NUMPY.get(found.newbyteorder("="))
 
 
 def as_dtype(value: Any) -> dtype:
@@ -107,7 +132,7 @@ def as_dtype(value: Any) -> dtype:
     if value is float:
         return _default
     if isinstance(value, (np.dtype, type)):
-        found = _BY_NUMPY.get(np.dtype(value))
+        found = _of_numpy(np.dtype(value))
         if found is not None:
             return found
     raise TypeError(f"expected a dtype such as tinyrnn.float32, got {value!r}")
@@ -118,7 +143,7 @@ def _of_number(value: Any) -> dtype:
         return bool_
     if isinstance(value, (int, np.integer)):
         return int64
-    if isinstance(value, (float, np.floating)):
+    if isinstance(value, (float, np.floating)) or (isinstance(value, np.generic) and value.dtype.kind == "V"):
         return _default
     raise TypeError(f"expected a tensor or a number, got {type(value).__name__}; convert it with tinyrnn.tensor(...)")
 
@@ -127,7 +152,7 @@ def promote_types(first: dtype, second: dtype) -> dtype:
     """The smallest dtype to which both may be converted, by PyTorch's table.
 
     Integers of the same width and different sign go to the next signed type, a float beats every integer whatever the
-    widths (int64 with float16 is float16).
+    widths (int64 with float16 is float16), and float16 with bfloat16 is float32.
     """
     if first is second:
         return first
@@ -136,6 +161,8 @@ def promote_types(first: dtype, second: dtype) -> dtype:
     if uint8 in (first, second):
         other = second if first is uint8 else first
         return int16 if other is int8 else other
+    if first.category == _FLOAT and first.itemsize == second.itemsize == 2:
+        return float32
     return first if first.itemsize >= second.itemsize else second
 
 
@@ -167,6 +194,15 @@ def result_type(*operands: Any) -> dtype:
     return result
 
 
+def numpy_finfo(found: np.dtype) -> Any:
+    """NumPy's limits of a floating-point dtype, or those of ml_dtypes."""
+    if found.kind != "V":
+        return np.finfo(found)
+    import ml_dtypes
+
+    return ml_dtypes.finfo(found)
+
+
 class finfo:  # noqa: N801 (PyTorch's name)
     """Limits of a floating-point dtype: `eps`, `max`, `min`, `tiny`, `smallest_normal`, `resolution`, `bits`, `dtype`."""
 
@@ -174,7 +210,7 @@ class finfo:  # noqa: N801 (PyTorch's name)
         found = _default if type is None else as_dtype(type)
         if not found.is_floating_point:
             raise TypeError(f"finfo() requires a floating-point dtype, got {found}; use iinfo")
-        info = np.finfo(found.numpy)
+        info = numpy_finfo(found.numpy)
         self.bits, self.eps, self.resolution = int(info.bits), float(info.eps), float(str(info.resolution))
         self.max, self.min = float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.tiny)
@@ -192,7 +228,7 @@ class iinfo:  # noqa: N801 (PyTorch's name)
         found = as_dtype(type)
         if found.category != _INT:
             raise TypeError(f"iinfo() requires an integer dtype, got {found}; use finfo")
-        info = np.iinfo(found.numpy)  # type: ignore[type-var]
+        info = np.iinfo(found.numpy)
         self.bits, self.max, self.min = int(info.bits), int(info.max), int(info.min)
         self.dtype = found.name
 

@@ -83,7 +83,7 @@ def grad_fn_name(node: Any) -> str:
 def _formatter(array: np.ndarray) -> Any:
     """A function that prints one element, all to the same width."""
     shown = _shown(array)
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in dtypes.FLOATS:
         texts = [str(value) for value in shown.tolist()]
         width = max(map(len, texts))
         return lambda value: str(value).rjust(width)

@@ -33,10 +33,11 @@ def _floating(name: str, dtype: Any) -> np.dtype:
 
 
 def _uniform(shape: Any, dtype: np.dtype, generator: Generator | None) -> np.ndarray:
-    """Numbers in [0, 1); in float16 made of as many bits as it has, because rounding would reach 1."""
+    """Numbers in [0, 1); in 16 bits made of as many as the dtype has for fractions, because rounding would reach 1."""
     source = _numpy(generator)
-    if dtype == np.float16:
-        return (source.integers(0, 2**11, shape) / 2**11).astype(dtype)
+    if dtype.itemsize == 2:
+        steps = 2 ** (dtypes.numpy_finfo(dtype).nmant + 1)
+        return (source.integers(0, steps, shape) / steps).astype(dtype)
     return np.asarray(source.random(shape, dtype=dtype))
 
 
@@ -148,7 +149,7 @@ def randint_like(
 def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Any:
     """1 with the probability that `input` says for each element (or `p` for all), else 0; no gradient flows."""
     array = casting.array(input)
-    if p is None and array.dtype.kind != "f":
+    if p is None and array.dtype.kind not in dtypes.FLOATS:
         raise NotImplementedError(f"bernoulli: probabilities must be floating-point, got {dtypes.of_array(array)}")
     return new(_bernoulli(array if p is None else p, array.shape, array.dtype, generator), device=of_array(array))
 
@@ -267,8 +268,8 @@ def random_(self, *bounds: int, generator: Generator | None = None):
         raise TypeError(f"random_() takes at most 2 bounds, got {len(bounds)}")
     if not bounds:
         kind = array.dtype.kind
-        if kind == "f":
-            bounds = (2 ** (np.finfo(array.dtype).nmant + 1) + 1,)
+        if kind in dtypes.FLOATS:
+            bounds = (2 ** (dtypes.numpy_finfo(array.dtype).nmant + 1) + 1,)
         else:
             bounds = (2 if kind == "b" else int(np.iinfo(array.dtype).max),)
     low, high = (0, *bounds) if len(bounds) == 1 else bounds

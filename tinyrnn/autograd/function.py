@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn import _lazy
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase, version_of, wrap
 from tinyrnn.engine.tape import SavedOutput, record, requires_grad
 from tinyrnn.grad_modes import no_grad
@@ -122,7 +123,7 @@ def _recorded(function: type[Function], ctx: FunctionCtx, args: tuple[Any, ...],
         op = _Backward(function, ctx, args, outputs, places)
         tensors = record(op, args, tuple([tensor.array for tensor in computed]), _saved(ctx, args, computed))
         for place, before, tensor in zip(places, computed, tensors, strict=True):
-            if any(before is each for each in ctx._constant_outputs) or before.array.dtype.kind != "f":
+            if any(before is each for each in ctx._constant_outputs) or before.array.dtype.kind not in FLOATS:
                 tensor.node, tensor.output = None, 0
             if _shares_memory(before, ctx, args):  # one memory, one counter of writes
                 tensor.version = version_of(before)
@@ -204,7 +205,7 @@ class _Backward:
             if not fits:
                 raise RuntimeError(f"{where} of shape {gradient.array.shape} at position {index}, expected {shape}")
             gradient = sum_to(gradient, shape)
-        return gradient if gradient.array.dtype == dtype or dtype.kind != "f" else cast(gradient, dtype)
+        return gradient if gradient.array.dtype == dtype or dtype.kind not in FLOATS else cast(gradient, dtype)
 
 
 def _unpacked(node: Any, item: Any) -> Any:

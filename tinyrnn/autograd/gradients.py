@@ -213,7 +213,7 @@ def set_requires_grad(self, value: bool) -> None:
                 "you can only change requires_grad flags of leaf variables. If you want to use a computed variable in a "
                 "subgraph that doesn't require differentiation use var_no_grad = var.detach()."
             )
-    elif value and self.array.dtype.kind != "f":
+    elif value and self.array.dtype.kind not in dtypes.FLOATS:
         found = dtypes.of_array(self.array)
         raise RuntimeError(f"only Tensors of floating point dtype can require gradients, this one is {found}")
     else:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.backward import gradients_of
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import requires_grad, source_of
@@ -304,7 +305,7 @@ def _as_tuple(value: Any) -> tuple[Any, ...]:
 
 
 def _is_differentiable(value: Any) -> bool:
-    return isinstance(value, TensorBase) and value.array.dtype.kind == "f"
+    return isinstance(value, TensorBase) and value.array.dtype.kind in FLOATS
 
 
 def _random_like(array: Any, generator: np.random.Generator) -> Any:

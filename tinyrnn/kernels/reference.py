@@ -54,12 +54,12 @@ def pow_forward(a, b):
 
 @_quiet
 def matmul_forward(a, b):
-    return np.matmul(a, b)
+    return np.matmul(_wide(a), _wide(b)).astype(a.dtype, copy=False)
 
 
 @_quiet
 def linear_forward(x, weight, bias):
-    out = np.matmul(x, weight.T)
+    out = matmul_forward(x, weight.T)
     if bias is not None:
         out += bias
     return out
@@ -114,7 +114,7 @@ def softplus_forward(x, beta, threshold):
 @_quiet
 def softplus_backward(grad, x, beta, threshold):
     z = x * beta
-    return np.where(z > threshold, grad, grad * sigmoid_forward(z))
+    return np.where(z > threshold, grad, grad * sigmoid_forward(z)).astype(x.dtype, copy=False)
 
 
 @_quiet
@@ -182,8 +182,8 @@ _ERFC_LARGE = (
 
 @_quiet
 def erf_forward(x):
-    if x.dtype == np.float16:
-        return erf_forward(x.astype(np.float32)).astype(np.float16)
+    if x.dtype.itemsize == 2:
+        return erf_forward(_wide(x)).astype(x.dtype)
     size = np.abs(x)
     # each formula only sees its own range; beyond 6 the result is 1 in float64
     small = x * _ratio(_ERF_SMALL, np.minimum(size, 0.46875) ** 2)
@@ -263,7 +263,7 @@ def gru_cell_backward(grad_h, h, gates):
 
 def _wide(x):
     """16-bit floats are computed with in 32 bits."""
-    return x.astype(np.float32) if x.dtype == np.float16 else x
+    return x.astype(np.float32) if x.itemsize == 2 and x.dtype.kind in "fV" else x
 
 
 def _shifted(x, axis):

@@ -156,6 +156,10 @@ class Module(Registry):
         """Convert floating-point parameters and buffers to float16."""
         return self.to(dtypes.float16)
 
+    def bfloat16(self) -> Module:
+        """Convert floating-point parameters and buffers to bfloat16, which needs the package ml_dtypes."""
+        return self.to(dtypes.bfloat16)
+
     def cpu(self) -> Module:
         """Move to the CPU."""
         return self.to("cpu")

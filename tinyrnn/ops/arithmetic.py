@@ -13,6 +13,7 @@ except ImportError:
 
 import numpy as np
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record, requires_grad
 from tinyrnn.kernels.dispatch import backend
@@ -145,7 +146,7 @@ def if_wanted(saved, other):
 def _scaled(a, b, alpha):
     """alpha * b in the dtype of the result."""
     dtype = (array(a) if has_shape(array(a)) else array(b)).dtype
-    if dtype.kind != "f" and isinstance(alpha, float):
+    if dtype.kind not in FLOATS and isinstance(alpha, float):
         raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
     if not has_shape(array(alpha)):
         convert_number(alpha, dtype)  # or an error if it does not fit

@@ -47,10 +47,11 @@ def operands(a, b, as_floats=False):
     floating-point dtype: a number need not fit into the integers of the other operand.
     """
     x, y = array(a), array(b)
-    if type(x) is type(y) and x.dtype is y.dtype and x.shape == y.shape and not (as_floats and x.dtype.kind != "f"):
+    alike = type(x) is type(y) and x.dtype is y.dtype and x.shape == y.shape
+    if alike and (not as_floats or x.dtype.kind in dtypes.FLOATS):
         return a, b
     dtype = dtypes.result_type(a, b).numpy
-    if as_floats and dtype.kind != "f":
+    if as_floats and dtype.kind not in dtypes.FLOATS:
         dtype = dtypes.get_default_dtype().numpy
     if has_shape(x) and has_shape(y) and type(x) is not type(y):
         a, b = on_one_device(a, b)
@@ -66,7 +67,10 @@ def has_shape(x):
 
 
 def of_dtype(x, dtype):
-    """A tensor or array cast to `dtype`; a number as a scalar of it, with PyTorch's wrap-around for integers."""
+    """A tensor or array cast to `dtype`; a number as a scalar of it, with PyTorch's wrap-around for integers.
+
+    Next to NumPy's own floats a number may stay one: they keep their dtype, which bfloat16 does not.
+    """
     if has_shape(x):
         return cast(x, dtype)
     return x if dtype.kind == "f" else np.asarray(x).astype(dtype)[()]

@@ -7,7 +7,7 @@ import math
 
 import numpy as np
 
-from tinyrnn.dtypes import get_default_dtype
+from tinyrnn.dtypes import FLOATS, get_default_dtype, numpy_finfo
 from tinyrnn.engine.base import TensorBase, as_array, wrap
 from tinyrnn.engine.tape import record
 
@@ -38,7 +38,7 @@ def cast(x, dtype):
         return x
     with np.errstate(all="ignore"):
         converted = data.astype(dtype)
-    if dtype.kind != "f" and isinstance(x, TensorBase):
+    if dtype.kind not in FLOATS and isinstance(x, TensorBase):
         return wrap(converted)  # no gradient flows through integers
     return record(cast_backward, (x,), converted, (data.dtype,))
 
@@ -52,7 +52,7 @@ def floating(x):
     data = array(x)
     if not hasattr(data, "dtype"):
         raise TypeError(f"expected a tensor, got {type(data).__name__}; convert it with tinyrnn.tensor(...)")
-    return x if data.dtype.kind == "f" else cast(x, get_default_dtype().numpy)
+    return x if data.dtype.kind in FLOATS else cast(x, get_default_dtype().numpy)
 
 
 def without_gradient(result, *inputs):
@@ -87,8 +87,8 @@ def convert_number(value, dtype):
         low = -limits.max if dtype.kind == "u" and isinstance(value, int) else limits.min
         fits = low <= value <= limits.max
         return np.asarray(int(value)).astype(dtype) if fits else _refuse_number(value, dtype)
-    if dtype.kind == "f":
-        fits = not math.isfinite(value) or abs(value) <= float(np.finfo(dtype).max)
+    if dtype.kind in FLOATS:
+        fits = not math.isfinite(value) or abs(value) <= float(numpy_finfo(dtype).max)
         return np.asarray(value, dtype) if fits else _refuse_number(value, dtype)
     return np.asarray(bool(value))
 

@@ -6,6 +6,7 @@ import numbers
 
 import numpy as np
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.ops.broadcasting import has_shape, operands
 from tinyrnn.ops.casting import array, floating, without_gradient
@@ -124,7 +125,7 @@ def _bitwise(name, function, input, other):
 
 
 def _refuse_float(name, x):
-    if x.dtype.kind == "f":
+    if x.dtype.kind in FLOATS:
         raise NotImplementedError(f"{name} is not implemented for {x.dtype} tensors: bits belong to bools and integers")
 
 

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from tinyrnn.devices import in_main_memory
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
@@ -52,7 +53,7 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
         If a target is the blank, or the reduction is unknown.
     """
     check_reduction(reduction)
-    x = require_kind("ctc_loss", log_probs, "f")
+    x = require_kind("ctc_loss", log_probs, FLOATS)
     if x.ndim not in (2, 3):
         raise RuntimeError(
             f"ctc_loss: expected log_probs of shape (T, B, C) = (time, batch, classes), or (T, C) for one sequence, got shape "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.ops import arithmetic
@@ -44,7 +45,7 @@ def _div_rounded(input, other, rounding_mode):
     with np.errstate(all="ignore"):
         if rounding_mode == "floor":
             quotient = np.floor_divide(x, y)
-        elif as_array(x if has_shape(x) else y).dtype.kind == "f":
+        elif as_array(x if has_shape(x) else y).dtype.kind in FLOATS:
             quotient = np.trunc(np.true_divide(x, y))
         else:
             quotient = np.floor_divide(x, y)
@@ -89,5 +90,5 @@ def _check_integer_divisor(name, x, y):
     kind = (x if has_shape(x) else y).dtype.kind
     if kind == "b":
         raise NotImplementedError(f"{name} is not implemented for two bool tensors; convert with x.int() first")
-    if kind != "f" and (y == 0 if not has_shape(y) else (y == 0).any()):
+    if kind not in FLOATS and (y == 0 if not has_shape(y) else (y == 0).any()):
         raise RuntimeError(f"{name}: ZeroDivisionError: an integer divided by 0; use x.float() for inf and nan")

@@ -25,7 +25,7 @@ def dropout(input, p=0.5, training=True):
     x = array(input)
     if not training or p == 0 or x.size == 0:
         return input
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in dtypes.FLOATS:
         found = dtypes.of_array(x)
         raise RuntimeError(f"dropout(): expected a floating-point tensor, got {found}; convert it with .float()")
     seed, call = default_generator.next_mask()

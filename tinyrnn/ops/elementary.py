@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
@@ -118,7 +119,7 @@ def erf_backward(node, g, x):
 
 def abs(input):
     """The absolute value. The gradient is the sign, 0 at 0."""
-    x = require_kind("abs", input, "iuf")
+    x = require_kind("abs", input, "iu" + FLOATS)
     return record(abs_backward, (input,), np.abs(x), (input,))
 
 
@@ -158,5 +159,5 @@ def round(input, *, decimals=0):
 
 
 def _rounded(name, function, input):
-    x = require_kind(name, input, "iuf")
-    return step(input, _apply(function, x) if x.dtype.kind == "f" else x.copy())
+    x = require_kind(name, input, "iu" + FLOATS)
+    return step(input, _apply(function, x) if x.dtype.kind in FLOATS else x.copy())

@@ -95,7 +95,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     x = array(input)
     axis = _class_axis("cross_entropy", x)
     weight = _class_weight(weight, x, axis)
-    if array(target).dtype.kind == "f":
+    if array(target).dtype.kind in dtypes.FLOATS:
         return _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, axis)
     goal = _class_indices("cross_entropy", x, target, axis, ignore_index)
     rows = input if x.ndim == 2 else reshape(movedim(input, axis, -1), (goal.size, x.shape[axis]))
@@ -173,7 +173,7 @@ def nll_loss(input, target, weight=None, *, ignore_index=-100, reduction="mean")
 
 
 def _class_axis(name, x):
-    if x.ndim == 0 or x.dtype.kind != "f":
+    if x.ndim == 0 or x.dtype.kind not in dtypes.FLOATS:
         raise RuntimeError(
             f"{name}: expected a floating-point input of shape (C,), (N, C) or (N, C, d1, ...), got shape {x.shape} of "
             f"{dtypes.of_array(x)}"

@@ -57,7 +57,7 @@ def _check(x, normalized_shape, weight, bias):
         raise RuntimeError(
             f"layer_norm: given normalized_shape={normalized_shape}, expected an input whose shape ends with it, got {x.shape}"
         )
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in dtypes.FLOATS:
         raise RuntimeError(f"layer_norm: expected a floating-point input, got {dtypes.of_array(x)}")
     for name, parameter in (("weight", weight), ("bias", bias)):
         if parameter is not None and parameter.shape != normalized_shape:

@@ -38,8 +38,8 @@ def pow(input, exponent):
         power = x | np.logical_not(y)
     elif dtype.kind == "b":
         raise NotImplementedError("pow is not implemented for two bool tensors; convert one of them with x.int() first")
-    elif dtype.kind == "f":
-        power = as_array(kernels_of(x, y).pow_forward(x, y))
+    elif dtype.kind in dtypes.FLOATS:
+        power = as_array(kernels_of(x, y).pow_forward(x, y)).astype(dtype, copy=False)
     else:
         power = _integer_power(x, y)
     return record(pow_backward, (a, b), power, (a, b, if_wanted(power, b)))
@@ -82,7 +82,7 @@ def reciprocal(input):
     """1 / input."""
     x = floating(input)
     data = array(x)
-    y = as_array(backend(data).div_forward(1.0, data))
+    y = as_array(backend(data).div_forward(1.0, data)).astype(data.dtype, copy=False)
     return record(reciprocal_backward, (x,), y, (y,))
 
 

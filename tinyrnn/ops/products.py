@@ -10,6 +10,7 @@ import math
 
 import numpy as np
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
@@ -136,7 +137,7 @@ def _plus_product(input, multiplied, beta, alpha):
         raise RuntimeError(f"expected input and the product to have the same dtype, but got {x.dtype} and {y.dtype}")
     if broadcast_shape(x.shape, y.shape) != y.shape:
         raise RuntimeError(f"expected input to broadcast to the shape of the product, {y.shape}, but got {x.shape}")
-    if y.dtype.kind != "f":
+    if y.dtype.kind not in FLOATS:
         alpha, beta = int(alpha), int(beta)
     scaled = multiplied if alpha == 1 else mul(multiplied, alpha)
     if beta == 0:

@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
@@ -22,8 +23,8 @@ from tinyrnn.ops.selection import weighted, where
 @quiet
 def leaky_relu(input, negative_slope=0.01):
     """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
-    x = require_kind("leaky_relu", input, "f")
-    y = np.where(x > 0, x, x * negative_slope)
+    x = require_kind("leaky_relu", input, FLOATS)
+    y = np.where(x > 0, x, x * negative_slope).astype(x.dtype, copy=False)
     return record(leaky_relu_backward, (input,), y, (input, negative_slope))
 
 
@@ -34,8 +35,8 @@ def leaky_relu_backward(node, g, x, negative_slope):
 @quiet
 def elu(input, alpha=1.0):
     """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016)."""
-    x = require_kind("elu", input, "f")
-    y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)) * alpha)
+    x = require_kind("elu", input, FLOATS)
+    y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)) * alpha).astype(x.dtype, copy=False)
     return record(elu_backward, (input,), y, (input, alpha))
 
 
@@ -46,13 +47,13 @@ def elu_backward(node, g, x, alpha):
 
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """x cut off at `min_val` and `max_val`; unlike `clamp`, with gradient 0 at both."""
-    x = require_kind("hardtanh", input, "iuf")
+    x = require_kind("hardtanh", input, "iu" + FLOATS)
     if min_val > max_val:
         raise ValueError(f"hardtanh: min_val {min_val} is larger than max_val {max_val}; swap them")
     if x.dtype.kind == "u" and min_val <= -1:
         raise RuntimeError(f"hardtanh: min_val {min_val} is negative, but {x.dtype} is unsigned; convert with x.int() first")
-    low, high = (int(min_val), int(max_val)) if x.dtype.kind != "f" else (min_val, max_val)
-    y = np.minimum(np.maximum(x, low), high)
+    low, high = (int(min_val), int(max_val)) if x.dtype.kind not in FLOATS else (min_val, max_val)
+    y = np.minimum(np.maximum(x, low), high).astype(x.dtype, copy=False)
     return record(hardtanh_backward, (input,), y, (input, min_val, max_val))
 
 
@@ -63,7 +64,7 @@ def hardtanh_backward(node, g, x, min_val, max_val):
 
 def softplus(input, beta=1.0, threshold=20.0):
     """log(1 + exp(beta x)) / beta, and simply x where beta x > threshold."""
-    x = require_kind("softplus", input, "f")
+    x = require_kind("softplus", input, FLOATS)
     y = as_array(backend(x).softplus_forward(x, beta, threshold))
     return record(softplus_backward, (input,), y, (input, beta, threshold))
 
@@ -77,7 +78,7 @@ def softplus_backward(node, g, x, beta, threshold):
 @quiet
 def logsigmoid(input):
     """log(sigmoid(x)), without underflow."""
-    x = require_kind("logsigmoid", input, "f")
+    x = require_kind("logsigmoid", input, FLOATS)
     y = as_array(np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))))
     return record(logsigmoid_backward, (input,), y, (input,))
 
@@ -88,7 +89,7 @@ def logsigmoid_backward(node, g, x):
 
 def silu(input):
     """x sigmoid(x), also called swish (Elfwing et al. 2018)."""
-    x = require_kind("silu", input, "f")
+    x = require_kind("silu", input, FLOATS)
     y = as_array(backend(x).silu_forward(x))
     return record(silu_backward, (input,), y, (input,))
 
@@ -115,7 +116,7 @@ def gelu(input, approximate="none"):
     """
     if approximate not in ("none", "tanh"):
         raise RuntimeError(f"gelu: approximate argument must be either 'none' or 'tanh', got {approximate!r}")
-    x = require_kind("gelu", input, "f")
+    x = require_kind("gelu", input, FLOATS)
     y = as_array(backend(x).gelu_forward(x, approximate))
     return record(gelu_backward, (input,), y, (input, approximate))
 

@@ -63,12 +63,12 @@ def count_along(shape, axes):
 
 def wide_enough(data):
     """16-bit floats are summed in 32 bits."""
-    return data.astype(np.float32) if data.dtype == np.float16 else data
+    return data.astype(np.float32) if data.dtype.kind in dtypes.FLOATS and data.itemsize == 2 else data
 
 
 def require_float(x, name):
     data = array(x)
-    if data.dtype.kind != "f":
+    if data.dtype.kind not in dtypes.FLOATS:
         raise RuntimeError(f"{name}(): expected a floating-point tensor, got {dtypes.of_array(data)}; convert it with .float()")
     return data
 
@@ -123,7 +123,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     if dtype is not None:
         input = cast(input, dtypes.as_dtype(dtype).numpy)
     data = array(input)
-    if data.dtype.kind != "f":
+    if data.dtype.kind not in dtypes.FLOATS:
         raise RuntimeError(
             f"mean(): could not infer output dtype. Input dtype must be floating point, got {dtypes.of_array(data)}; "
             f"convert it with .float() or pass dtype="
@@ -213,7 +213,7 @@ def inverse_backward(node, g, y):
 @numpy_names
 def logsumexp(input, dim, keepdim=False):
     """``log(sum(exp(input)))`` over `dim`, without overflow; -inf if there are no elements."""
-    if array(input).dtype.kind != "f":
+    if array(input).dtype.kind not in dtypes.FLOATS:
         input = cast(input, dtypes.get_default_dtype().numpy)
     data = array(input)
     axes = axes_of(dim, data.ndim)

@@ -156,7 +156,7 @@ def clamp(input, min=None, max=None):
     y = array(x)
     if y.dtype.kind == "b":
         raise NotImplementedError("clamp is not implemented for bool tensors; convert with x.int() first")
-    if y.dtype.kind != "f":
+    if y.dtype.kind not in dtypes.FLOATS:
         _check_range(y.dtype, min, max)
     if low is not None:
         y = np.maximum(y, array(low))
@@ -189,9 +189,9 @@ clip = clamp
 def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """NaN and infinities replaced: by `nan`, and by `posinf` and `neginf` or else the largest and smallest number there is."""
     x = array(input)
-    if x.dtype.kind != "f":
+    if x.dtype.kind not in dtypes.FLOATS:
         return input
-    limits = np.finfo(x.dtype)
+    limits = dtypes.numpy_finfo(x.dtype)
     for mask, number in (
         (np.isnan(x), 0.0 if nan is None else nan),
         (x == np.inf, float(limits.max) if posinf is None else posinf),

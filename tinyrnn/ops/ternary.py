@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.ops.arithmetic import add, div, mul, sub
 from tinyrnn.ops.broadcasting import has_shape
 from tinyrnn.ops.casting import array
@@ -12,7 +13,7 @@ def lerp(input, end, weight):
     for name, x in (("end", end), ("weight", weight)):
         if has_shape(array(x)) and array(x).dtype != array(input).dtype:
             raise RuntimeError(f"lerp: expected {name} of {array(input).dtype}, got {array(x).dtype}; cast it first")
-    if array(input).dtype.kind != "f":
+    if array(input).dtype.kind not in FLOATS:
         raise NotImplementedError(f"lerp is not implemented for {array(input).dtype} tensors; use x.float()")
     return add(input, mul(sub(end, input), weight))
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.ops.casting import array
 
 Frames = npt.NDArray[Any]  # (T, C), log-probabilities of one sequence
@@ -199,7 +200,7 @@ def _best(scores: Frames, count: int) -> Any:
 def _sequences(name: str, log_probs: Any, lengths: Any, blank: int) -> list[Frames]:
     """The steps (T, C) of every sequence, as float64."""
     x = np.asarray(array(log_probs))
-    if x.ndim != 3 or x.dtype.kind != "f":
+    if x.ndim != 3 or x.dtype.kind not in FLOATS:
         raise ValueError(
             f"{name}: expected floating-point log_probs of shape (T, B, C) = (time, batch, classes), got {x.dtype} of shape "
             f"{x.shape}; for one sequence, add a batch with unsqueeze(1)"

@@ -48,7 +48,7 @@ def _headers() -> str:
 
 def wide(dtype: np.dtype) -> np.dtype:
     """What numbers of `dtype` are computed in."""
-    return np.dtype(np.float32) if dtype == np.float16 else dtype
+    return np.dtype(np.float32) if dtype.itemsize == 2 else dtype
 
 
 def blocks(*sizes: tuple[int, int]) -> tuple[int, ...]:

@@ -82,6 +82,10 @@ class PackedSequence(_Fields):
         """With `data` as float16."""
         return type(self)(self.data.half(), *self[1:])
 
+    def bfloat16(self) -> PackedSequence:
+        """With `data` as bfloat16."""
+        return type(self)(self.data.bfloat16(), *self[1:])
+
     def long(self) -> PackedSequence:
         """With `data` as int64."""
         return type(self)(self.data.long(), *self[1:])
