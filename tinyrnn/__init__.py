@@ -12,7 +12,8 @@ from math import e, inf, nan, pi
 from tinyrnn import _compiled  # noqa: F401, RUF100  (first: it decides whether what follows runs compiled)
 from tinyrnn._tensor import Tensor
 from tinyrnn.configuration import (
-    are_deterministic_algorithms_enabled, get_num_threads, set_num_threads, show_config, use_deterministic_algorithms,
+    are_deterministic_algorithms_enabled, get_float32_matmul_precision, get_num_threads, set_float32_matmul_precision,
+    set_num_threads, show_config, use_deterministic_algorithms,
 )  # fmt: skip
 from tinyrnn.conversion import is_complex, is_floating_point, is_tensor, numel
 from tinyrnn.creation import (
@@ -122,6 +123,7 @@ __all__ = [
     "tape",
     # configuration.py
     "show_config", "get_num_threads", "set_num_threads", "are_deterministic_algorithms_enabled",
+    "get_float32_matmul_precision", "set_float32_matmul_precision",
     "use_deterministic_algorithms",
     # ops/arithmetic.py
     "add", "sub", "rsub", "neg", "positive", "mul", "subtract", "multiply", "negative",

@@ -51,8 +51,8 @@ _BY_NAMES: dict[str, str] = {
     ),
     "EmbeddingBag embedding_bag": "Embedding, and .mean(1) or .sum(1) of what it gives",
     "fft stft": "numpy.fft, before the tensor is made",
-    "set_float32_matmul_precision set_flush_denormal set_num_interop_threads": (
-        "nothing to set: products are in full float32, and recurrent kernels flush denormals; set_num_threads is there"
+    "set_flush_denormal set_num_interop_threads": (
+        "nothing to set: recurrent kernels flush denormals; set_num_threads is there"
     ),
     "func vmap functional_call": "an op over one more dimension (all of them broadcast), and autograd.grad",
     "functional": "autograd.grad, once for each row of a Jacobian",

@@ -7,7 +7,7 @@ import platform
 import numpy as np
 
 from tinyrnn import _compiled, dtypes
-from tinyrnn.kernels.gpu import loader
+from tinyrnn.kernels.gpu import loader, tf32
 
 try:
     from tinyrnn.kernels.cpu import native
@@ -16,6 +16,7 @@ except ImportError:  # not built, or TINYRNN_PURE=1
 
 _OPTIONAL = ("cupy", "matplotlib", "torch")
 _deterministic = False
+_precision = "highest"
 
 
 def set_num_threads(number: int, /) -> None:
@@ -56,6 +57,30 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
 def are_deterministic_algorithms_enabled() -> bool:
     """What was last said to `use_deterministic_algorithms`; results are deterministic in either case."""
     return _deterministic
+
+
+def set_float32_matmul_precision(precision: str) -> None:
+    """How exact products of float32 are on a GPU: "highest" as float32 has it, "high" or "medium" rounded to TF32 (10 bits).
+
+    Recurrent layers have a switch of their own, ``backends.cudnn.allow_tf32``; on the CPU products are always exact.
+
+    Raises
+    ------
+    RuntimeError
+        If `precision` is none of the three.
+    """
+    global _precision
+    if precision not in ("highest", "high", "medium"):
+        raise RuntimeError(f"set_float32_matmul_precision: expected 'highest', 'high' or 'medium', got {precision!r}")
+    _precision = precision
+    tf32.allowed["others"] = precision != "highest"
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` or ``backends.cuda.matmul.allow_tf32`` set: "highest" at the start."""
+    if not tf32.allowed["others"]:
+        return "highest"
+    return _precision if _precision != "highest" else "high"
 
 
 def show_config() -> str:

@@ -29,7 +29,29 @@ struct dim3 {
 };
 inline dim3 threadIdx, blockIdx, blockDim, gridDim;
 
-typedef _Float16 float16; /* CuPy's name, in its elementwise kernels */
+inline float __uint_as_float(unsigned x) {
+    float result;
+    memcpy(&result, &x, sizeof x);
+    return result;
+}
+inline unsigned __float_as_uint(float x) {
+    unsigned result;
+    memcpy(&result, &x, sizeof x);
+    return result;
+}
+
+/* CuPy's names, in its elementwise kernels. */
+typedef _Float16 float16;
+struct bfloat16 {
+    unsigned short bits;
+
+    bfloat16() = default;
+    bfloat16(float x) {
+        const unsigned whole = __float_as_uint(x);
+        bits = x != x ? 0x7fc0 : (whole + 0x7fff + (whole >> 16 & 1)) >> 16;
+    }
+    operator float() const { return __uint_as_float(static_cast<unsigned>(bits) << 16); }
+};
 
 namespace fibers {
 
@@ -180,5 +202,35 @@ template <typename T> T __shfl_xor_sync(unsigned, T value, int mask) {
 template <typename T> T __shfl_down_sync(unsigned, T value, unsigned by) {
     return fibers::exchange(value, fibers::current % fibers::WARP + static_cast<int>(by));
 }
+
+/* A model, from the manual of PTX, of an instruction of tensor cores, which a CPU has not: it shows whether products.cuh gives every
+   thread what it should hold, and not what a GPU makes of it. Where each number lies is said there. */
+template <typename T> void multiply_add(float (&sums)[4], const unsigned (&a)[4], const unsigned (&b)[2], T) {
+    constexpr int PER_WORD = 4 / sizeof(T);
+    struct Operands {
+        unsigned a[4], b[2];
+    };
+    static Operands held[fibers::MOST_THREADS];
+    const int lane = fibers::current % fibers::WARP;
+    const Operands *const of_warp = held + (fibers::current - lane);
+    memcpy(held[fibers::current].a, a, sizeof a);
+    memcpy(held[fibers::current].b, b, sizeof b);
+    const auto number = [](unsigned word, int place) {
+        T value;
+        memcpy(&value, reinterpret_cast<const char *>(&word) + place * sizeof value, sizeof value);
+        return wide(value);
+    };
+    __syncwarp();
+    for (int i = 0; i < 4; i++) {
+        const int row = lane / 4 + 8 * (i / 2), column = 2 * (lane % 4) + i % 2;
+        for (int word = 0; word < 8; word++)
+            for (int place = 0; place < PER_WORD; place++)
+                sums[i] += number(of_warp[4 * (row % 8) + word % 4].a[row / 8 + 2 * (word / 4)], place) *
+                           number(of_warp[4 * column + word % 4].b[word / 4], place);
+    }
+    __syncwarp();
+}
+inline unsigned to_tf32(float x) { return (__float_as_uint(x) + 0x1000) & ~0x1fffu; }
+
 inline long long min(long long a, long long b) { return a < b ? a : b; }
 inline unsigned __umulhi(unsigned a, unsigned b) { return static_cast<unsigned>((static_cast<unsigned long long>(a) * b) >> 32); }

@@ -226,8 +226,19 @@ def ascontiguousarray(value):
     return ndarray(np.ascontiguousarray(_inside(value)))
 
 
+_compute_types = {}
+_core = types.SimpleNamespace(
+    get_compute_type=lambda dtype: _compute_types.get(dtype.name, "DEFAULT"),
+    set_compute_type=lambda dtype, kind: _compute_types.update({dtype.name: kind}),
+    _routines_linalg=types.SimpleNamespace(COMPUTE_TYPE_TF32="TF32"),
+)
+
+
 def matmul(a, b):
-    return ndarray(np.asarray(np.matmul(_inside(a), _inside(b))))
+    a, b = _inside(a), _inside(b)
+    if a.dtype == np.float32 and _compute_types.get("float32") == "TF32":
+        a, b = ((x.view(np.uint32) + 0x1000 & 0xFFFFE000).view(np.float32) for x in map(np.ascontiguousarray, (a, b)))
+    return ndarray(np.asarray(np.matmul(a, b)))
 
 
 def stack(arrays, axis=0):
@@ -334,7 +345,7 @@ def _argument(kernel, parameter, value):
         if not inside.flags.c_contiguous:
             raise TypeError(f"{kernel}: an array that is not contiguous: {inside.shape}, {inside.strides}")
         wanted = parameter[1:]
-        found = "V2" if inside.dtype == np.float16 else inside.dtype.str[1:]
+        found = "V2" if inside.dtype.name in ("float16", "bfloat16") else inside.dtype.str[1:]
         if (wanted[0] != "V" or wanted == "V2") and wanted != found:
             raise TypeError(f"{kernel}: an array of {found} for a pointer to {wanted}")
         return np.array(inside.ctypes.data, np.uintp)
@@ -388,6 +399,7 @@ class ElementwiseKernel:
             "float32": "float",
             "float64": "double",
             "float16": "_Float16",
+            "bfloat16": "bfloat16",
             "int64": "long long",
             "int32": "int",
             "uint8": "unsigned char",

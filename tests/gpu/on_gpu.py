@@ -12,7 +12,7 @@ TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 2e-6, np.dtype(n
 
 def there(value):
     """Arrays in any structure, on the GPU."""
-    return _mapped(value, lambda x: _there(x) if isinstance(x, np.ndarray) else x)
+    return mapped(value, lambda x: _there(x) if isinstance(x, np.ndarray) else x)
 
 
 def _there(x):
@@ -26,14 +26,14 @@ def _there(x):
 
 def back(value):
     """Arrays in any structure, in main memory."""
-    return _mapped(value, lambda x: loader.cupy().asnumpy(x) if loader.is_array(x) else x)
+    return mapped(value, lambda x: loader.cupy().asnumpy(x) if loader.is_array(x) else x)
 
 
-def _mapped(value, function):
+def mapped(value, function):
     if hasattr(value, "_fields"):
-        return type(value)(*[_mapped(each, function) for each in value])
+        return type(value)(*[mapped(each, function) for each in value])
     if isinstance(value, (tuple, list)):
-        return type(value)([_mapped(each, function) for each in value])
+        return type(value)([mapped(each, function) for each in value])
     return function(value)
 
 

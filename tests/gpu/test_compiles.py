@@ -50,7 +50,8 @@ def test_every_kernel_is_launched_somewhere(file):
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 @pytest.mark.parametrize("file", FILES)
 def test_compiles(file, architecture, tmp_path):
-    names = [name.replace("<T", f"<{number}") for name in kernels_of(file) for number in launch.TYPES.values()]
+    numbers = [*launch.TYPES.values(), *([recurrent.TF32] if file in SWEEPS else [])]
+    names = [name.replace("<T", f"<{number}") for name in kernels_of(file) for number in numbers]
     source = tmp_path / "kernels.cu"
     used = "\n".join(f"    (const void *)&{name}," for name in names)
     source.write_text(f'#include "{launch.FOLDER / file}"\nconst void *kernels[] = {{\n{used}\n}};\n')

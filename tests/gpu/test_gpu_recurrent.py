@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from on_gpu import assert_close, back, there
+from on_gpu import assert_close, back, mapped, there
 from sweep_cases import LSTM_OPTIONS, OPTIONS, Call, calls
 
 from tinyrnn.kernels import reference
+from tinyrnn.kernels.gpu import tf32
 from tinyrnn.kernels.sweeps import MODES
 
 NUMBERS = ("zoneout_h=0.3", "zoneout_c=0.2")
@@ -72,18 +73,60 @@ def test_more_steps_than_one_graph_and_more_rows_and_units_than_one_block(sweeps
         check(sweeps, Call(mode, lengths, I=2, H=19, seed=seed), tolerance=1e-8)
 
 
+# How float32 and shorter numbers are stored, and the error that is allowed them beside the largest number.
+NARROW = {"float32": 2e-6, "tf32": 4e-3, "float16": 6e-3, "bfloat16": 5e-2}
+
+
+def narrow_type(numbers):
+    if numbers == "bfloat16":
+        return pytest.importorskip("ml_dtypes").bfloat16
+    return np.float16 if numbers == "float16" else np.float32
+
+
+def in_float64(value):
+    """The same numbers, in any structure."""
+    return mapped(value, lambda x: x.astype(np.float64) if isinstance(x, np.ndarray) and x.dtype != np.int64 else x)
+
+
+@pytest.mark.parametrize("with_options", [False, True], ids=["plain", "options"])
+@pytest.mark.parametrize("H", [7, 40], ids=lambda H: f"H{H}")  # in shares of 16 bytes, which are whole or not
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("dtype, tolerance", [(np.float32, 1e-4), (np.float16, 0.1)])
-def test_narrower_numbers(sweeps, mode, dtype, tolerance):
-    """float16 is stored, and computed with in float32: closer to float64 than the reference in float16 is."""
-    narrow = Call(mode, (6, 6, 4), I=3, H=12, dtype=dtype)
-    wide = Call(mode, (6, 6, 4), I=3, H=12, dtype=np.float64)
-    wide.x = narrow.x.astype(np.float64)
-    wide.sweeps = [type(s)(*[np.asarray(f, np.float64) if isinstance(f, np.ndarray) else f for f in s]) for s in narrow.sweeps]
-    output, finals, _ = back(sweeps.recurrent_forward(mode, there(narrow.x), narrow.batch_sizes, there(narrow.sweeps), False))
-    expected = wide.forward()
-    assert output.dtype == dtype and all(each.dtype == dtype for final in finals for each in final)
-    np.testing.assert_allclose(output, expected[0], atol=tolerance / 10)
+@pytest.mark.parametrize("numbers", NARROW)
+def test_narrower_numbers(sweeps, monkeypatch, numbers, mode, H, with_options):
+    """They are stored, and computed with in float32: the results are nearly those of float64 on the same numbers."""
+    monkeypatch.setitem(tf32.allowed, "recurrent", numbers == "tf32")
+    options = (*OPTIONS, *(LSTM_OPTIONS if mode == "LSTM" else ())) if with_options else ()
+    narrow = Call(mode, (4,) * 17 + (3, 2), I=5, H=H, options=options, dtype=narrow_type(numbers))
+    gradients = narrow.gradients()
+    moved = there((narrow.x, narrow.sweeps))
+    output, finals, saved = sweeps.recurrent_forward(mode, moved[0], narrow.batch_sizes, moved[1], True)
+    ours = sweeps.recurrent_backward(mode, *there(gradients), moved[0], narrow.batch_sizes, moved[1], output, saved, True)
+    results = back((output, finals, *ours)) if mode != "RNN_RELU" else back((output, finals))  # a unit may round to 0
+    assert {each.dtype for each in leaves(results)} == {narrow.x.dtype}
+
+    narrow.x, narrow.sweeps = in_float64(narrow.x), in_float64(narrow.sweeps)
+    output, finals, saved = narrow.forward()
+    expected = output, finals, *narrow.backward(output, saved, in_float64(gradients))
+    assert_close(in_float64(results), expected[: len(results)], NARROW[numbers])
+
+
+def leaves(value):
+    if isinstance(value, (tuple, list)):
+        return [leaf for each in value for leaf in leaves(each)]
+    return [value] if isinstance(value, np.ndarray) else []
+
+
+def test_products_of_float32_are_rounded_only_where_that_is_allowed(sweeps, monkeypatch):
+    call = Call("LSTM", (6, 6, 4), I=20, H=20, dtype=np.float32)
+    moved = there((call.x, call.sweeps))
+    exact = Call("LSTM", (6, 6, 4), I=20, H=20, dtype=np.float32)
+    exact.x, exact.sweeps = in_float64(call.x), in_float64(call.sweeps)
+    errors = {}
+    for allowed in (True, False):
+        monkeypatch.setitem(tf32.allowed, "recurrent", allowed)
+        output = back(sweeps.recurrent_forward("LSTM", moved[0], call.batch_sizes, moved[1], False)[0])
+        errors[allowed] = np.abs(output - exact.forward()[0]).max()
+    assert errors[False] < 1e-6 < 1e-5 < errors[True] < 1e-2
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -40,14 +40,14 @@ class Call:
     def __repr__(self):  # what Hypothesis prints of a call that fails
         return self.shown
 
-    def draw(self, *shape):
-        return self.rng.standard_normal(shape).astype(self.dtype)
+    def draw(self, *shape, scale=1.0, around=0.0):
+        return (around + scale * self.rng.standard_normal(shape)).astype(self.dtype)
 
     def sweep(self, features, reverse, options, without):
         wide, lstm, H, P = GATES[self.mode] * self.H, self.mode == "LSTM", self.H, self.P
         fields = {
-            "weight_ih": min(0.5, features**-0.5) * self.draw(wide, features),
-            "weight_hh": min(0.5, P**-0.5) * self.draw(wide, P),  # larger ones make chaos
+            "weight_ih": self.draw(wide, features, scale=min(0.5, features**-0.5)),
+            "weight_hh": self.draw(wide, P, scale=min(0.5, P**-0.5)),  # larger ones make chaos
             "bias_ih": self.draw(wide),
             "bias_hh": self.draw(wide),
             "h_0": self.draw(self.B, P),
@@ -65,7 +65,7 @@ class Call:
         H, P = self.H, self.P
         if name.startswith("norm"):
             size = wide if name == "norm_h" else H
-            return 1 + 0.3 * self.draw(size), self.draw(size)
+            return self.draw(size, scale=0.3, around=1.0), self.draw(size)
         shapes = {"weight_hr": (P, H), "peephole": (3, H)}
         if name in shapes:
             return self.draw(*shapes[name])

@@ -7,8 +7,7 @@ import functools
 from tinyrnn.kernels.gpu import loader
 
 _PREAMBLE = """
-__device__ inline float w(float16 x) { return x; }
-__device__ inline float w(float x) { return x; }
+template <typename T> __device__ float w(T x) { return x; } /* also of bfloat16, whose type is only there where it is used */
 __device__ inline double w(double x) { return x; }
 template <typename W> __device__ W sigmoid(W x) { return 1 / (1 + exp(-x)); }
 /* The normal distribution function, and what it is approximated by. */
@@ -55,11 +54,11 @@ def sigmoid_backward(grad, y):
 
 
 def relu_forward(x):
-    return _kernel("T x", "x <= T(0) ? T(0) : x", "relu_forward")(x)
+    return _kernel("T x", "w(x) <= 0 ? T(0) : x", "relu_forward")(x)
 
 
 def relu_backward(grad, y):
-    return _kernel("T grad, T y", "y <= T(0) ? T(0) : grad", "relu_backward")(grad, y)
+    return _kernel("T grad, T y", "w(y) <= 0 ? T(0) : grad", "relu_backward")(grad, y)
 
 
 def softplus_forward(x, beta, threshold):

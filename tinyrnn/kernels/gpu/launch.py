@@ -12,8 +12,8 @@ import numpy as np
 from tinyrnn.kernels.gpu import loader
 
 FOLDER = Path(__file__).parent
-# The names that numbers have in CUDA; Half is in numbers.cuh.
-TYPES = {"float32": "float", "float64": "double", "float16": "Half"}
+# The names that numbers have in CUDA; Half and Bfloat are in numbers.cuh.
+TYPES = {"float32": "float", "float64": "double", "float16": "Half", "bfloat16": "Bfloat"}
 WHOLE = {
     "int64": "long long",
     "int32": "int",

@@ -24,4 +24,4 @@ def layer_norm_backward(grad, x, mean, rstd, weight):
     if x.size:
         arrays = (*launch.contiguous(grad, x, mean, rstd, weight), result, products)
         launch.over_rows("normalization.cu", "layer_norm_backward", len(x), x.dtype, (*arrays, np.int64(x.shape[1])))
-    return result, products.sum(axis=0).astype(x.dtype, copy=False), grad.sum(axis=0)
+    return result, *[each.sum(axis=0, dtype=launch.wide(x.dtype)).astype(x.dtype, copy=False) for each in (products, grad)]

@@ -6,9 +6,15 @@
 #define NAN __int_as_float(0x7fffffff)
 #endif
 
-/* float16, stored; it is computed with as a float. */
-struct Half {
+/* Numbers as they are stored; they are computed with as floats. */
+struct Half { /* float16 */
     unsigned short bits;
+};
+struct Bfloat { /* bfloat16: the upper half of a float */
+    unsigned short bits;
+};
+struct Tf32 { /* a float of which products with weights see 10 bits of the fraction, where tensor cores make them */
+    float value;
 };
 
 #ifdef TINYRNN_CUDA_ON_CPU
@@ -36,6 +42,12 @@ __device__ inline Half to_half(float x) {
 }
 #endif
 
+/* To the nearest, and of two as near to the even one. */
+__device__ inline Bfloat to_bfloat(float x) {
+    const unsigned bits = __float_as_uint(x), rounded = bits + 0x7fff + (bits >> 16 & 1);
+    return {static_cast<unsigned short>(x != x ? 0x7fc0 : rounded >> 16)};
+}
+
 /* Wide<T>: what numbers stored as T are computed in. */
 template <typename T> struct WideOf {
     using type = T;
@@ -43,13 +55,23 @@ template <typename T> struct WideOf {
 template <> struct WideOf<Half> {
     using type = float;
 };
+template <> struct WideOf<Bfloat> {
+    using type = float;
+};
+template <> struct WideOf<Tf32> {
+    using type = float;
+};
 template <typename T> using Wide = typename WideOf<T>::type;
 
 template <typename T> __device__ inline T wide(T x) { return x; }
 __device__ inline float wide(Half x) { return to_float(x); }
+__device__ inline float wide(Bfloat x) { return __uint_as_float(static_cast<unsigned>(x.bits) << 16); }
+__device__ inline float wide(Tf32 x) { return x.value; }
 
 template <typename T> __device__ inline void store(T *to, T x) { *to = x; }
 __device__ inline void store(Half *to, float x) { *to = to_half(x); }
+__device__ inline void store(Bfloat *to, float x) { *to = to_bfloat(x); }
+__device__ inline void store(Tf32 *to, float x) { to->value = x; }
 
 /* What cells.h computes with: one number per thread. */
 template <typename W> struct Scalar {

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from tinyrnn.kernels.gpu import loader
+import numpy as np
+
+from tinyrnn.kernels.gpu import loader, tf32
 
 
 def matmul_forward(a, b):
     if a.ndim > 2 and b.ndim == 2:
-        return loader.cupy().matmul(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
-    return loader.cupy().matmul(a, b)
+        return product(a.reshape(-1, a.shape[-1]), b).reshape(*a.shape[:-1], b.shape[1])
+    return product(a, b)
 
 
 def linear_forward(x, weight, bias):
@@ -16,3 +18,17 @@ def linear_forward(x, weight, bias):
     if bias is not None:
         out += bias
     return out
+
+
+def product(a, b, kind="others"):
+    """a b; of float32 rounded to TF32 where that is allowed for products of this kind (see tf32.py)."""
+    cupy = loader.cupy()
+    if a.dtype != np.float32 or not tf32.allowed[kind]:
+        return cupy.matmul(a, b).astype(a.dtype, copy=False)
+    core = cupy._core
+    before = core.get_compute_type(a.dtype)
+    core.set_compute_type(a.dtype, core._routines_linalg.COMPUTE_TYPE_TF32)
+    try:
+        return cupy.matmul(a, b)
+    finally:
+        core.set_compute_type(a.dtype, before)

@@ -12,13 +12,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyrnn.kernels.gpu import launch, loader
+from tinyrnn.kernels.gpu import launch, loader, products, tf32
 from tinyrnn.kernels.sweeps import MODES, Saved, Sweep
 
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3, "GRU_RESET_BEFORE": 3}
 _SAVED_GATES = {"LSTM": 4, "GRU": 4, "GRU_RESET_BEFORE": 3}
-_UNITS, _ROWS, _THREADS = 8, 16, 128  # of a block: those of a tile in sweep.cuh, and of normalize_rows
+_UNITS, _ROWS, _THREADS = 8, 16, 128  # of a block: those of a tile in products.cuh, and of normalize_rows
 _CHUNKS = (64, 16, 4)  # steps in a graph
+TF32 = "Tf32"  # what float32 is called in products.cuh where its products may be rounded
 
 # The struct Arguments in sweep.cuh: pointers, then numbers.
 _POINTERS = [
@@ -60,14 +61,23 @@ def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_size
         own = None if grad_output is None else grad_output[:, d * P : (d + 1) * P]
         grad_gates, grad = _sweep_backward(mode, own, grad_finals[d], grad_cells[d], batch_sizes, sweep, saved[d])
         if needs_x:
-            through = grad_gates if sweep.weight_ih is None else grad_gates @ sweep.weight_ih
+            through = grad_gates if sweep.weight_ih is None else _product(grad_gates, sweep.weight_ih)
             grad_x = through if grad_x is None else grad_x + through
         if sweep.weight_ih is not None:
-            grad = grad._replace(weight_ih=grad_gates.T @ x)
+            grad = grad._replace(weight_ih=_product(grad_gates.T, x))
         if sweep.bias_ih is not None:
-            grad = grad._replace(bias_ih=grad_gates.sum(axis=0))
+            grad = grad._replace(bias_ih=_column_sums(grad_gates))
         grads.append(grad)
     return grad_x, grads
+
+
+def _product(a, b):
+    return products.product(a, b, "recurrent")
+
+
+def _column_sums(x):
+    """Of 16-bit numbers in 32 bits."""
+    return x.sum(axis=0, dtype=launch.wide(x.dtype)).astype(x.dtype, copy=False)
 
 
 # ---- one direction ---------------------------------------------------------------------------------------------------
@@ -94,7 +104,7 @@ def _sizes(mode, batch_sizes, sweep) -> _Sizes:
 def _sweep_forward(mode, x, batch_sizes, sweep, output, save):
     cupy, n, T = loader.cupy(), _sizes(mode, batch_sizes, sweep), x.dtype
     W = launch.wide(T)
-    gates_x = x if sweep.weight_ih is None else x @ sweep.weight_ih.T
+    gates_x = x if sweep.weight_ih is None else _product(x, sweep.weight_ih.T)
     normed = sweep.norm_h is not None, sweep.norm_c is not None
     reset_before = mode == "GRU_RESET_BEFORE"
     sizes = {
@@ -153,9 +163,8 @@ def _sweep_backward(mode, grad_output, grad_finals, grad_cells, batch_sizes, swe
         "seen": cupy.empty((n.B, n.H), W),
     }
     stride = 0 if grad_output is None else grad_output.strides[0]
-    _run(
-        _backward_plan(mode, sweep), T, n, {**_given(sweep), **kept, **grads}, sweep, batch_sizes, len(batch_sizes) + 1, stride
-    )
+    arrays = {**_given(sweep._replace(weight_hh=sweep.weight_hh.T, weight_hr=_transposed(sweep.weight_hr))), **kept, **grads}
+    _run(_backward_plan(mode, sweep), T, n, arrays, sweep, batch_sizes, n.steps + 1, stride)
     return grad_gates_x, _weight_gradients(mode, n, sweep, saved, grads, T)
 
 
@@ -164,11 +173,11 @@ def _weight_gradients(mode, n, sweep, saved, grads, T):
     seen = kept.get("h_seen", kept["h_before"])
     if mode == "GRU_RESET_BEFORE":
         weight_hh = loader.cupy().concatenate(
-            [of_product[:, : 2 * n.H].T @ seen, of_product[:, 2 * n.H :].T @ kept["reset_seen"]]
+            [_product(of_product[:, : 2 * n.H].T, seen), _product(of_product[:, 2 * n.H :].T, kept["reset_seen"])]
         )
     else:
-        weight_hh = of_product.T @ seen
-    sums = of_gates.sum(axis=0)
+        weight_hh = _product(of_product.T, seen)
+    sums = _column_sums(of_gates)
     return Sweep(
         None,
         weight_hh,
@@ -176,12 +185,12 @@ def _weight_gradients(mode, n, sweep, saved, grads, T):
         None if sweep.bias_hh is None else sums,
         grads["grad_h"].astype(T, copy=False),
         None if sweep.c_0 is None else grads["grad_c"].astype(T, copy=False),
-        weight_hr=None if sweep.weight_hr is None else grads["grad_projected"].T @ kept["cell_h"],
+        weight_hr=None if sweep.weight_hr is None else _product(grads["grad_projected"].T, kept["cell_h"]),
         peephole=None if sweep.peephole is None else _peephole_gradient(n, saved, of_gates),
-        norm_h=None if sweep.norm_h is None else ((of_gates * kept["normed_h"]).sum(axis=0), sums),
+        norm_h=None if sweep.norm_h is None else (_column_sums(of_gates * kept["normed_h"]), sums),
         norm_c=None
         if sweep.norm_c is None
-        else ((grads["grad_seen"] * kept["normed_c"]).sum(axis=0), grads["grad_seen"].sum(axis=0)),
+        else (_column_sums(grads["grad_seen"] * kept["normed_c"]), _column_sums(grads["grad_seen"])),
     )
 
 
@@ -190,7 +199,11 @@ def _peephole_gradient(n, saved, grad_gates):
     i, f, g, _ = (saved.gates[:, k * n.H : (k + 1) * n.H] for k in range(4))
     grad_i, grad_f, _, grad_o = (grad_gates[:, k * n.H : (k + 1) * n.H] for k in range(4))
     rows = grad_i * before, grad_f * before, grad_o * (f * before + i * g)
-    return loader.cupy().stack([each.sum(axis=0) for each in rows])
+    return loader.cupy().stack([_column_sums(each) for each in rows])
+
+
+def _transposed(matrix):
+    return None if matrix is None else matrix.T
 
 
 def _given(sweep):
@@ -295,19 +308,19 @@ def _run(plan, dtype, n, arrays, sweep, batch_sizes, count, output_stride) -> No
     record["base"] = 0 if plan.direction > 0 else n.steps - 1
     launch.check_current_gpu(*[array for array in arrays.values() if array is not None])
     if n.N:
-        _replays(plan, dtype.name, n.B, n.G, n.H, n.P, loader.number_of_gpu(None)).run(record, count)
+        numbers = TF32 if dtype == np.float32 and tf32.allowed["recurrent"] else launch.TYPES[dtype.name]
+        _replays(plan, numbers, n.B, n.G, n.H, n.P, loader.number_of_gpu(None)).run(record, count)
 
 
 @functools.lru_cache(maxsize=64)
-def _replays(plan, dtype, B, G, H, P, gpu):
-    return _Replays(plan, dtype, B, G, H, P)
+def _replays(plan, numbers, B, G, H, P, gpu):
+    return _Replays(plan, numbers, B, G, H, P)
 
 
 class _Replays:
     """The steps of one plan for one size: graphs of several, made when they are first needed, and single launches."""
 
-    def __init__(self, plan, dtype, B, G, H, P):
-        T = launch.TYPES[dtype]
+    def __init__(self, plan, T, B, G, H, P):
         names = [each.kernel.replace("<T", f"<{T}") for each in plan.launches]
         found = launch.kernels(plan.file, (*dict.fromkeys(names), f"advance<{T}>"))
         widths = {"H": H, "2H": 2 * H, "GH": G * H, "P": P}

@@ -124,7 +124,7 @@ template <typename T, int MODE> __device__ void product_after(const Place<T> &p,
     const Arguments<T> &a = p.a;
     const long long depth = (MODE == GRU_RESET_BEFORE ? 2 : G) * a.H;
     const T *left = a.grad_product + p.after.offset * G * a.H;
-    Product<T, 1, false>{left, G * a.H, nullptr, a.weight_hh, 0, 1, a.P, p.after.size, a.P, depth}.sum(sums);
+    product<T, 1>({left, G * a.H, nullptr, a.weight_hh, 0, G * a.H, p.after.size, a.P, depth}, sums);
 }
 
 /* A whole step of a plain cell. Step -1 is what comes before the first: grad_h is left as that of h_0. */
@@ -162,7 +162,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_pro
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base - i);
     Wide<T> sums[1];
-    Product<T, 1, false>{a.grad_projected + p.step.offset * a.P, a.P, nullptr, a.weight_hr, 0, 1, a.H, p.step.size, a.H, a.P}.sum(sums);
+    product<T, 1>({a.grad_projected + p.step.offset * a.P, a.P, nullptr, a.weight_hr, 0, a.P, p.step.size, a.H, a.P}, sums);
     if (p.computes(a.H))
         a.grad_hidden[p.at] = sums[0];
 }
@@ -226,9 +226,9 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) reset_ga
     using W = Wide<T>;
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base - i);
-    const T *left = a.grad_product + p.step.offset * 3 * a.H + 2 * a.H, *right = a.weight_hh + 2 * a.H * a.P;
+    const T *left = a.grad_product + p.step.offset * 3 * a.H + 2 * a.H, *right = a.weight_hh + 2 * a.H;
     W sums[1];
-    Product<T, 1, false>{left, 3 * a.H, nullptr, right, 0, 1, a.P, p.step.size, a.H, a.H}.sum(sums);
+    product<T, 1>({left, 3 * a.H, nullptr, right, 0, 3 * a.H, p.step.size, a.H, a.H}, sums);
     if (!p.computes(a.H))
         return;
     const W r = p.gate(0, 3), mask = p.mask(), seen = mask * wide(a.h_before[p.packed * a.H + p.unit]);

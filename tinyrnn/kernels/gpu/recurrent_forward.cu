@@ -118,7 +118,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);
     Wide<T> products[G];
-    Product<T, G, true>{p.h(), a.P, a.recurrent_mask, a.weight_hh, a.H * a.P, a.P, 1, p.step.size, a.H, a.P}.sum(products);
+    product<T, G>({p.h(), a.P, a.recurrent_mask, a.weight_hh, a.H * a.P, a.P, p.step.size, a.H, a.P}, products);
     if (p.computes(a.H))
         cell<T, MODE>(p, products);
     p.keep();
@@ -133,7 +133,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3
     const T *left = after_reset ? a.reset_seen + p.step.offset * a.H : p.h();
     const T *right = a.weight_hh + first * a.H * a.P;
     Wide<T> sums[1];
-    Product<T, 1, true>{left, a.P, after_reset ? nullptr : a.recurrent_mask, right, 0, a.P, 1, p.step.size, count * a.H, a.P}.sum(sums);
+    product<T, 1>({left, a.P, after_reset ? nullptr : a.recurrent_mask, right, 0, a.P, p.step.size, count * a.H, a.P}, sums);
     if (p.computes(count * a.H))
         a.product[(p.row * G + first) * a.H + p.unit] = sums[0];
 }
@@ -200,7 +200,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_pro
     const Arguments<T> &a = *arguments;
     const Place<T> p(a, a.base + i);
     Wide<T> sums[1];
-    Product<T, 1, true>{a.cell_h + p.step.offset * a.H, a.H, nullptr, a.weight_hr, 0, a.H, 1, p.step.size, a.P, a.H}.sum(sums);
+    product<T, 1>({a.cell_h + p.step.offset * a.H, a.H, nullptr, a.weight_hr, 0, a.H, p.step.size, a.P, a.H}, sums);
     if (p.computes(a.P))
         p.finish(sums[0]);
     p.keep();

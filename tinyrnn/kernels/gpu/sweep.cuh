@@ -1,9 +1,10 @@
-/* What the kernels of the recurrent sweep share: their arguments, and the product with the weights of one step.
+/* What the kernels of the recurrent sweep share: their arguments, and where a thread stands in a step.
 
    One launch of a kernel does one step of one direction for the whole batch. All but the number of the step lies in a struct
    in the memory of the GPU, so that launches can be captured once and repeated on other arrays. Letters as in interface.py. */
 #pragma once
 #include "../cells.h"
+#include "products.cuh"
 #include "rows.cuh"
 
 /* A sweep; recurrent.py fills in the same fields in the same order. Null: absent. States are whole batches: sequences that have
@@ -12,7 +13,7 @@ template <typename T> struct Arguments {
     using W = Wide<T>;
     /* steps in the order of the sweep: the first packed row, and how many sequences there are */
     const long long *offsets, *sizes;
-    /* what is given */
+    /* what is given; backward takes weight_hh as (P, G H) and weight_hr as (H, P): transposed */
     const T *gates_x; /* (N, G H): W_ih x */
     const T *weight_hh, *bias_ih, *bias_hh, *weight_hr, *peephole, *norm_h_weight, *norm_h_bias, *norm_c_weight, *norm_c_bias;
     const T *recurrent_mask, *zoneout_h, *zoneout_c; /* (B, P), (N, P), (N, H) */
@@ -47,70 +48,6 @@ template <typename T> __device__ Step step_of(const Arguments<T> &a, long long s
 
 /* After some steps have been done, forward (by > 0) or backward. */
 template <typename T> __global__ void advance(Arguments<T> *arguments, int by) { arguments->base += by; }
-
-constexpr int UNITS = 8, ROWS = 16, DEPTH = 32, PITCH = DEPTH + 4; /* of a block's tile; rows of shared memory 16 bytes aligned */
-
-template <typename W> struct alignas(4 * sizeof(W) < 16 ? 4 * sizeof(W) : 16) Four {
-    W at[4];
-};
-
-/* sums[g] = sum over k of left[row, k] mask[row, k] right[g, unit, k], for the row and the unit of this thread.
-
-   `right` has strides: of a gate, a unit, and k, one of the latter two being 1 (`ALONG_K`: that of k). Every thread of the
-   block must call it, also those whose row or unit there is not. */
-template <typename T, int G, bool ALONG_K> struct Product {
-    using W = Wide<T>;
-    const T *left;
-    long long left_stride;
-    const T *mask; /* or null */
-    const T *right;
-    long long gate_stride, unit_stride, k_stride;
-    long long rows, units, depth;
-
-    __device__ void sum(W (&sums)[G]) const {
-        alignas(16) __shared__ W lefts[ROWS][PITCH];
-        alignas(16) __shared__ W rights[G][UNITS][PITCH];
-        const int thread = threadIdx.y * UNITS + threadIdx.x;
-        const long long first_row = (long long)blockIdx.y * ROWS, first_unit = (long long)blockIdx.x * UNITS;
-        for (int g = 0; g < G; g++)
-            sums[g] = 0;
-        for (long long k0 = 0; k0 < depth; k0 += DEPTH) {
-#pragma unroll
-            for (int i = thread; i < ROWS * DEPTH; i += ROWS * UNITS) {
-                const long long row = first_row + i / DEPTH, k = k0 + i % DEPTH;
-                W value = 0;
-                if (row < rows && k < depth) {
-                    value = wide(left[row * left_stride + k]);
-                    if (mask)
-                        value *= wide(mask[row * depth + k]);
-                }
-                lefts[i / DEPTH][i % DEPTH] = value;
-            }
-#pragma unroll
-            for (int i = thread; i < G * UNITS * DEPTH; i += ROWS * UNITS) {
-                const int column = ALONG_K ? i % DEPTH : i / UNITS % DEPTH;
-                const int across = ALONG_K ? i / DEPTH % UNITS : i % UNITS;
-                const int g = i / (UNITS * DEPTH);
-                const long long unit = first_unit + across, k = k0 + column;
-                const bool inside = unit < units && k < depth;
-                rights[g][across][column] = inside ? wide(right[g * gate_stride + unit * unit_stride + k * k_stride]) : W(0);
-            }
-            __syncthreads();
-            for (int k = 0; k < DEPTH; k += 4) {
-                const Four<W> x = *reinterpret_cast<const Four<W> *>(&lefts[threadIdx.y][k]);
-                for (int g = 0; g < G; g++) {
-                    const Four<W> y = *reinterpret_cast<const Four<W> *>(&rights[g][threadIdx.x][k]);
-                    for (int i = 0; i < 4; i++)
-                        sums[g] += x.at[i] * y.at[i];
-                }
-            }
-            __syncthreads();
-        }
-    }
-};
-
-__device__ inline long long row_of_thread() { return (long long)blockIdx.y * blockDim.y + threadIdx.y; }
-__device__ inline long long unit_of_thread() { return (long long)blockIdx.x * blockDim.x + threadIdx.x; }
 
 /* The cells, in the order of sweeps.MODES, and how many gates lie in W_hh. */
 enum Mode { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_RESET_BEFORE };
