@@ -7,7 +7,7 @@ import numpy as np
 from tinyrnn.kernels.gpu import loader
 
 errors: list[float] = []  # of all comparisons of the running test, 1 being what is allowed
-TOLERANCE = {np.dtype(np.float64): 1e-12, np.dtype(np.float32): 2e-6, np.dtype(np.float16): 3e-3}
+TOLERANCE = {"float64": 1e-12, "float32": 2e-6, "float16": 3e-3, "bfloat16": 2e-2}
 
 
 def there(value):
@@ -48,6 +48,7 @@ def assert_close(got, expected, tolerance, what=""):
         assert got is expected or got == expected, what
     else:
         assert got.shape == expected.shape and got.dtype == expected.dtype, (what, got.shape, expected.shape, got.dtype)
+        got, expected = (each.astype(np.float64) if each.dtype.kind in "fV" else each for each in (got, expected))
         finite = np.abs(expected[np.isfinite(expected)].astype(np.float64))
         scale = max(1.0, float(finite.max(initial=0)))
         if tolerance and got.size:

@@ -32,6 +32,7 @@ LAYERS = [(kind, name) for kind in KINDS for name in (*OPTIONS, *OF_ONE[kind])]
 
 
 def recurrent(kind, name):
+    tinyrnn.manual_seed(0)
     return KINDS[kind](I, H, **(OPTIONS | OF_ONE[kind])[name]).double()
 
 
@@ -47,15 +48,15 @@ def tensors(value):
 def run(layer, device, call, *inputs, loss=None):
     """Results and gradients, in main memory, of ``call(layer, *inputs)`` on a device."""
     layer = copy.deepcopy(layer).to(device)
-    given = [tinyrnn.tensor(x, device=device, requires_grad=x.dtype.kind == "f") for x in inputs]
+    given = [tinyrnn.tensor(x, device=device, requires_grad=x.dtype.kind in "fV") for x in inputs]
     tinyrnn.manual_seed(3)
     results = tensors(call(layer, *given))
     assert {result.device for result in results} == {device}
-    total = sum((result * tinyrnn.arange(1.0, result.numel() + 1, device=device).view_as(result)).sum() for result in results)
+    total = sum((result * tinyrnn.linspace(0.1, 1, result.numel(), device=device).view_as(result)).sum() for result in results)
     total.backward()
     gradients = [x.grad for x in (*given, *layer.parameters()) if x.requires_grad]
     assert all(each is not None and each.device == device for each in gradients)
-    return [each.detach().cpu().numpy() for each in (*results, *gradients)]
+    return [each.detach().double().cpu().numpy() for each in (*results, *gradients)]
 
 
 def assert_same_on_both(cuda, layer, call, *inputs):
@@ -79,6 +80,21 @@ def test_recurrent_layers(cuda, rng, kind, name, ragged):
 
     assert_same_on_both(cuda, layer, call, x)
     assert ragged != keep.all()
+
+
+@pytest.mark.parametrize("dtype, tolerance", [("float16", 8e-3), ("bfloat16", 1e-1)])
+@pytest.mark.parametrize("kind, name", LAYERS)
+def test_recurrent_layers_in_16_bits(cuda, rng, kind, name, dtype, tolerance):
+    """Nearly what float64 gives on the CPU, of the same numbers."""
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    narrow = recurrent(kind, name).to(getattr(tinyrnn, dtype))
+    x = rng.normal(size=(T, B, I)).astype(dtype)
+    x = x.swapaxes(0, 1) if narrow.batch_first else x
+    wide = copy.deepcopy(narrow).double()
+    expected = run(wide, tinyrnn.device("cpu"), lambda layer, x: layer(x), x.astype(np.float64))
+    for got, exact in zip(run(narrow, cuda, lambda layer, x: layer(x), x), expected, strict=True):
+        np.testing.assert_allclose(got, exact, rtol=0, atol=tolerance * max(1, np.abs(exact).max(initial=0)))
 
 
 @pytest.mark.parametrize("kind", KINDS)
