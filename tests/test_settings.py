@@ -52,13 +52,33 @@ def test_determinism():
     assert not tinyrnn.are_deterministic_algorithms_enabled()
 
 
+def test_precision_of_products_on_a_gpu():
+    """PyTorch's switches and its defaults: layers may round float32, all else may not."""
+    cudnn, matmul = tinyrnn.backends.cudnn, tinyrnn.backends.cuda.matmul
+    assert cudnn.allow_tf32 is True and matmul.allow_tf32 is False
+    assert tinyrnn.get_float32_matmul_precision() == "highest"
+    try:
+        for precision in ("high", "medium", "highest"):
+            tinyrnn.set_float32_matmul_precision(precision)
+            assert tinyrnn.get_float32_matmul_precision() == precision
+            assert matmul.allow_tf32 is (precision != "highest") and cudnn.allow_tf32 is True
+        matmul.allow_tf32 = True
+        assert tinyrnn.get_float32_matmul_precision() == "high"
+        cudnn.allow_tf32 = False
+        assert cudnn.allow_tf32 is False and matmul.allow_tf32 is True
+        with pytest.raises(RuntimeError, match=r"expected 'highest', 'high' or 'medium', got 'low'"):
+            tinyrnn.set_float32_matmul_precision("low")
+    finally:
+        cudnn.allow_tf32 = True
+        tinyrnn.set_float32_matmul_precision("highest")
+
+
 def test_backends():
     backends = tinyrnn.backends
     assert not backends.mps.is_available() and not backends.cudnn.is_available()
     backends.cudnn.deterministic, backends.cudnn.benchmark = True, False
-    backends.cuda.matmul.allow_tf32 = True
-    assert backends.cudnn.deterministic is True and backends.cuda.matmul.allow_tf32 is True
-    backends.cudnn.deterministic = backends.cuda.matmul.allow_tf32 = False
+    assert backends.cudnn.deterministic is True
+    backends.cudnn.deterministic = False
     with pytest.raises(AttributeError, match=r"backends.cudnn has no 'determinstic' .* deterministic"):
         backends.cudnn.determinstic = True
     with pytest.raises(AttributeError, match=r"backends.mps has no 'is_built'"):

@@ -7,6 +7,7 @@ import pytest
 from on_gpu import TOLERANCE, assert_close, back, mapped, there
 
 from tinyrnn.kernels import reference
+from tinyrnn.kernels.gpu import tf32
 
 FLOATS = pytest.mark.parametrize("dtype", list(TOLERANCE), indirect=True)
 SPECIAL = [0.0, -0.0, 1e-8, -1e-3, 30.0, -30.0, 200.0, -200.0, np.inf, -np.inf, np.nan]
@@ -130,6 +131,30 @@ def test_dropout_has_the_masks_of_the_cpu(kernels, rng, p, dtype):
     check(kernels, "dropout_forward", x, p, seed, call, dtype=dtype)
     check(kernels, "dropout_backward", x, p, seed, call, dtype=dtype)
     check(kernels, "keep_mask", x, (3, 5, 7), p, 1.25, seed, call, dtype=dtype)
+
+
+# ---- products ----
+
+
+@FLOATS
+@pytest.mark.parametrize(
+    "shapes", [((3, 4), (4, 5)), ((2, 3, 4), (4, 5)), ((2, 3, 4), (2, 4, 5)), ((4,), (4, 5)), ((3, 0), (0, 5))]
+)
+def test_products(kernels, rng, shapes, dtype):
+    a, b = (rng.normal(size=shape).astype(dtype) for shape in shapes)
+    check(kernels, "matmul_forward", a, b, dtype=dtype)
+    if b.ndim == 2:
+        check(kernels, "linear_forward", a, np.ascontiguousarray(b.T), rng.normal(size=5).astype(dtype), dtype=dtype)
+
+
+def test_products_of_float32_are_rounded_only_where_that_is_allowed(kernels, rng, monkeypatch):
+    a, b = rng.normal(size=(2, 40, 40)).astype(np.float32)
+    exact = a.astype(np.float64) @ b
+    errors = {}
+    for allowed in (False, True):
+        monkeypatch.setitem(tf32.allowed, "others", allowed)
+        errors[allowed] = np.abs(back(kernels.matmul_forward(*there((a, b)))) - exact).max()
+    assert errors[False] < 1e-5 < 1e-4 < errors[True] < 1e-1
 
 
 # ---- connectionist temporal classification ----
