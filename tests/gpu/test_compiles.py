@@ -15,6 +15,7 @@ from tinyrnn.kernels.sweeps import MODES, Sweep
 NVCC = shutil.which("nvcc")
 FILES = sorted(file.name for file in launch.FOLDER.glob("*.cu"))
 SWEEPS = ("recurrent_forward.cu", "recurrent_backward.cu")
+IN_TF32 = (*SWEEPS, "recurrent_step.cu")
 
 
 def every_sweep(mode):
@@ -32,6 +33,8 @@ def kernels_of(file):
         plan = recurrent._forward_plan if file == SWEEPS[0] else recurrent._backward_plan
         plans = [plan(mode, sweep) for mode in MODES for sweep in every_sweep(mode)]
         return ["advance<T>", *dict.fromkeys(each.kernel for found in plans for each in found.launches)]
+    if file == "recurrent_step.cu":
+        return [f"layer_step<T, {mode}>" for mode in range(4)]
     text = (launch.FOLDER / file).read_text()
     return [f"{name}<T>" for name in re.findall(r"__global__\s+void\s+(\w+)\(", text)]
 
@@ -50,7 +53,7 @@ def test_every_kernel_is_launched_somewhere(file):
 @pytest.mark.parametrize("architecture", ["sm_80", "sm_90"])
 @pytest.mark.parametrize("file", FILES)
 def test_compiles(file, architecture, tmp_path):
-    numbers = [*launch.TYPES.values(), *([recurrent.TF32] if file in SWEEPS else [])]
+    numbers = [*launch.TYPES.values(), *([recurrent.TF32] if file in IN_TF32 else [])]
     names = [name.replace("<T", f"<{number}") for name in kernels_of(file) for number in numbers]
     source = tmp_path / "kernels.cu"
     used = "\n".join(f"    (const void *)&{name}," for name in names)
@@ -70,7 +73,7 @@ def test_compiles(file, architecture, tmp_path):
     assert done.returncode == 0, done.stderr[-4000:]
     kernels = re.findall(r"Compiling entry function '(\w+)'", done.stderr)
     assert len(kernels) == len(names)
-    if file in SWEEPS:
+    if file in IN_TF32:
         found = re.findall(r"entry function '(\w+)'.*?(\d+) bytes spill stores, (\d+) bytes spill loads", done.stderr, re.S)
         assert len(found) == len(names)
         in_double = re.compile(r"_Z\d+[a-z_]+Id")  # which nobody trains in

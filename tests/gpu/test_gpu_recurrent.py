@@ -156,11 +156,19 @@ def test_states_and_gradients_in_any_layout(sweeps, mode, layout):
     check(sweeps, call)
 
 
-@pytest.mark.parametrize("mode", MODES[:4])
-def test_one_step_of_a_stack(sweeps, mode):
-    layers = [Call(mode, (1, 1, 1), I=4 if layer == 0 else 5, H=5, seed=layer) for layer in range(2)]
+@pytest.mark.parametrize("absent", [(), (2, 3), (3,)], ids=["", "no bias", "single bias"])
+@pytest.mark.parametrize("numbers", ["float64", *NARROW])
+@pytest.mark.parametrize("mode", MODES)
+def test_one_step_of_a_stack(cuda, monkeypatch, mode, numbers, absent):
+    from tinyrnn.kernels.gpu.recurrent_step import recurrent_step
+
+    monkeypatch.setitem(tf32.allowed, "recurrent", numbers == "tf32")
+    dtype = np.float64 if numbers == "float64" else narrow_type(numbers)
+    layers = [Call(mode, (1,) * 18, I=12 if layer == 0 else 9, H=9, dtype=dtype, seed=layer) for layer in range(3)]
     names = ("h_0", "c_0") if mode == "LSTM" else ("h_0",)
     states = tuple(np.stack([getattr(call.sweeps[0], name) for call in layers]) for name in names)
-    weights = [tuple(call.sweeps[0])[:4] for call in layers]
-    ours = back(sweeps.recurrent_step(mode, there(layers[0].x), there(states), there(weights)))
-    assert_close(ours, reference.recurrent_step(mode, layers[0].x, states, weights), 1e-12)
+    weights = [tuple(None if i in absent else each for i, each in enumerate(call.sweeps[0][:4])) for call in layers]
+    ours = back(recurrent_step(mode, there(layers[0].x), there(states), there(weights)))
+    assert {each.dtype for each in leaves(ours)} == {np.dtype(dtype)}
+    exact = reference.recurrent_step(mode, *in_float64((layers[0].x, states, weights)))
+    assert_close(in_float64(ours), exact, NARROW.get(numbers, 1e-12))

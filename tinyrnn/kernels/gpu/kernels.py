@@ -17,6 +17,7 @@ FAMILIES = (
     "products",
     "recurrent",
     "recurrent_cells",
+    "recurrent_step",
     "softmax",
 )
 

@@ -78,14 +78,17 @@ def _plain(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple([np.uintp(0) if each is None else each for each in arguments])
 
 
+def run(file: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
+    """Launch a kernel; None among the arguments is a null pointer."""
+    kernels(file, (name,))[name](grid, block, _plain(arguments))
+
+
 def over_rows(file: str, kernel: str, rows: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:
     """Launch a kernel of which a block takes one row."""
-    name = f"{kernel}<{(TYPES | WHOLE)[dtype.name]}>"
-    kernels(file, (name,))[name]((rows,), (128,), _plain(arguments))
+    run(file, f"{kernel}<{(TYPES | WHOLE)[dtype.name]}>", (rows,), (128,), arguments)
 
 
 def over_elements(file: str, kernel: str, count: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:
     """Launch a kernel of which a thread takes one element."""
-    name = f"{kernel}<{(TYPES | WHOLE)[dtype.name]}>"
     if count:
-        kernels(file, (name,))[name](blocks((count, 256)), (256,), _plain(arguments))
+        run(file, f"{kernel}<{(TYPES | WHOLE)[dtype.name]}>", blocks((count, 256)), (256,), arguments)

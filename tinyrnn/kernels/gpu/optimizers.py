@@ -92,5 +92,4 @@ def _tables(groups):
 
 
 def _launch(kernel, dtype, parameters, pieces, count, *numbers):
-    name = f"{kernel}<{launch.TYPES[dtype.name]}>"
-    launch.kernels("optimizers.cu", (name,))[name]((count,), (128,), (parameters, pieces, *numbers))
+    launch.run("optimizers.cu", f"{kernel}<{launch.TYPES[dtype.name]}>", (count,), (128,), (parameters, pieces, *numbers))

@@ -86,7 +86,7 @@ template <> constexpr bool on_tensor_cores<Tf32> = true;
 #ifndef TINYRNN_CUDA_ON_CPU
 #define TINYRNN_MMA(T, SHAPE, KIND)                                                                                                \
     __device__ inline void multiply_add(float(&sums)[4], const unsigned(&a)[4], const unsigned(&b)[2], T) {                        \
-        asm("mma.sync.aligned." SHAPE ".row.col.f32." KIND "." KIND ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, " \
+        asm volatile("mma.sync.aligned." SHAPE ".row.col.f32." KIND "." KIND ".f32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, " \
             "%2, %3};"                                                                                                             \
             : "+f"(sums[0]), "+f"(sums[1]), "+f"(sums[2]), "+f"(sums[3])                                                           \
             : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));                                                   \

@@ -17,9 +17,9 @@ from tinyrnn.kernels.sweeps import MODES, Saved, Sweep
 
 _GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3, "GRU_RESET_BEFORE": 3}
 _SAVED_GATES = {"LSTM": 4, "GRU": 4, "GRU_RESET_BEFORE": 3}
-_UNITS, _ROWS, _THREADS = 8, 16, 128  # of a block: those of a tile in products.cuh, and of normalize_rows
+UNITS, ROWS, _THREADS = 8, 16, 128  # of a block: those of a tile in products.cuh, and of normalize_rows
 _CHUNKS = (64, 16, 4)  # steps in a graph
-TF32 = "Tf32"  # what float32 is called in products.cuh where its products may be rounded
+TF32 = "Tf32"
 
 # The struct Arguments in sweep.cuh: pointers, then numbers.
 _POINTERS = [
@@ -44,14 +44,6 @@ def recurrent_forward(mode, x, batch_sizes, sweeps, save):
     return output, list(finals), list(saved)
 
 
-def recurrent_step(mode, x, states, weights):
-    finals = []
-    for initial, own in zip(zip(*states), weights):
-        x, (final,), _ = recurrent_forward(mode, x, np.array([len(x)]), [Sweep(*own, *initial)], False)
-        finals.append(final)
-    return x, tuple([loader.cupy().stack(each) for each in zip(*finals)])
-
-
 def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x):
     P = sweeps[0].h_0.shape[1]
     if grad_output is not None:
@@ -69,6 +61,11 @@ def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_size
             grad = grad._replace(bias_ih=_column_sums(grad_gates))
         grads.append(grad)
     return grad_x, grads
+
+
+def numbers_of(dtype) -> str:
+    """What numbers are called in the kernels; float32 may be that of which products see 10 bits."""
+    return TF32 if dtype == np.float32 and tf32.allowed["recurrent"] else launch.TYPES[dtype.name]
 
 
 def _product(a, b):
@@ -308,8 +305,7 @@ def _run(plan, dtype, n, arrays, sweep, batch_sizes, count, output_stride) -> No
     record["base"] = 0 if plan.direction > 0 else n.steps - 1
     launch.check_current_gpu(*[array for array in arrays.values() if array is not None])
     if n.N:
-        numbers = TF32 if dtype == np.float32 and tf32.allowed["recurrent"] else launch.TYPES[dtype.name]
-        _replays(plan, numbers, n.B, n.G, n.H, n.P, loader.number_of_gpu(None)).run(record, count)
+        _replays(plan, numbers_of(dtype), n.B, n.G, n.H, n.P, loader.number_of_gpu(None)).run(record, count)
 
 
 @functools.lru_cache(maxsize=64)
@@ -326,8 +322,8 @@ class _Replays:
         widths = {"H": H, "2H": 2 * H, "GH": G * H, "P": P}
         self._steps = []
         for name, each in zip(names, plan.launches):
-            tiles = each.width and launch.blocks((widths[each.width], _UNITS), (B, _ROWS))
-            self._steps.append((found[name], tiles or (B,), (_UNITS, _ROWS) if tiles else (_THREADS,), each.more))
+            tiles = each.width and launch.blocks((widths[each.width], UNITS), (B, ROWS))
+            self._steps.append((found[name], tiles or (B,), (UNITS, ROWS) if tiles else (_THREADS,), each.more))
         self._advance, self._direction = found[f"advance<{T}>"], plan.direction
         self._arguments = loader.cupy().zeros(ARGUMENTS.itemsize, np.uint8)
         self._graphs: dict[int, Any] = {}
