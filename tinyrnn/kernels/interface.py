@@ -128,6 +128,7 @@ class Kernels(Protocol):
         states (h, (B, P),) or (h, c, (B, H)), every sequence's where its sweep ended, and what backward needs if `save`.
 
         `mode` : one of sweeps.MODES. `x` : (N, I), or (N, G H) where weight_ih is None. `batch_sizes` : (T,) int64, falling.
+        `sweeps` : one for each direction, with the same sizes and options.
         The equations are in sweeps.py. The arrays of `saved` belong to the kernels; copy them to write.
         """
 

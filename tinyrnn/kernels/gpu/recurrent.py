@@ -1,7 +1,8 @@
 """The recurrent sweep on a GPU: a kernel or a few per step (recurrent_forward.cu, recurrent_backward.cu) and large products.
 
 The launches of a number of steps are captured once, as a CUDA graph, and repeated: they read where the arrays lie, and which
-step it is, from a struct in the memory of the GPU that is written anew for every sweep.
+step it is, from structs in the memory of the GPU that are written anew for every sweep. The directions of a layer run side by
+side.
 """
 
 from __future__ import annotations
@@ -37,29 +38,41 @@ ARGUMENTS = np.dtype(
 
 
 def recurrent_forward(mode, x, batch_sizes, sweeps, save):
-    P = sweeps[0].h_0.shape[1]
-    output = loader.cupy().empty((len(x), len(sweeps) * P), x.dtype)
-    runs = [_sweep_forward(mode, x, batch_sizes, sweep, output[:, d * P : (d + 1) * P], save) for d, sweep in enumerate(sweeps)]
-    finals, saved = zip(*runs)
-    return output, list(finals), list(saved)
+    n = _sizes(mode, batch_sizes, sweeps)
+    output = loader.cupy().empty((n.N, n.D * n.P), x.dtype)
+    states, kept = zip(*[_arrays_of_forward(mode, n, x, sweep, save) for sweep in sweeps])
+    arrays = [
+        {**_given(sweep), **states[d], **kept[d], "output": output[:, d * n.P : (d + 1) * n.P]}
+        for d, sweep in enumerate(sweeps)
+    ]
+    _run(_forward_plan(mode, sweeps[0]), x.dtype, n, arrays, sweeps, batch_sizes, n.steps, output.strides[0])
+    return output, [_finals(n, own, x.dtype) for own in states], [_saved(mode, own) if save else None for own in kept]
 
 
 def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x):
-    P = sweeps[0].h_0.shape[1]
+    n, stride = _sizes(mode, batch_sizes, sweeps), 0
+    found = [_arrays_of_backward(mode, n, sweep, grad_finals[d], grad_cells[d]) for d, sweep in enumerate(sweeps)]
     if grad_output is not None:
         grad_output = loader.cupy().ascontiguousarray(grad_output)
+        stride = grad_output.strides[0]
+        for d, own in enumerate(found):
+            own["grad_output"] = grad_output[:, d * n.P : (d + 1) * n.P]
+    given = [_given(each._replace(weight_hh=each.weight_hh.T, weight_hr=_transposed(each.weight_hr))) for each in sweeps]
+    arrays = [{**given[d], **saved[d].extra, **found[d]} for d in range(n.D)]
+    _run(_backward_plan(mode, sweeps[0]), output.dtype, n, arrays, sweeps, batch_sizes, n.steps + 1, stride)
+
     grad_x, grads = None, []
-    for d, sweep in enumerate(sweeps):
-        own = None if grad_output is None else grad_output[:, d * P : (d + 1) * P]
-        grad_gates, grad = _sweep_backward(mode, own, grad_finals[d], grad_cells[d], batch_sizes, sweep, saved[d])
+    for sweep, own, grad in zip(sweeps, saved, found):
+        of_gates = grad["grad_gates_x"]
         if needs_x:
-            through = grad_gates if sweep.weight_ih is None else _product(grad_gates, sweep.weight_ih)
+            through = of_gates if sweep.weight_ih is None else _product(of_gates, sweep.weight_ih)
             grad_x = through if grad_x is None else grad_x + through
-        if sweep.weight_ih is not None:
-            grad = grad._replace(weight_ih=_product(grad_gates.T, x))
-        if sweep.bias_ih is not None:
-            grad = grad._replace(bias_ih=_column_sums(grad_gates))
-        grads.append(grad)
+        grads.append(
+            _weight_gradients(mode, n, sweep, own, grad)._replace(
+                weight_ih=None if sweep.weight_ih is None else _product(of_gates.T, x),
+                bias_ih=None if sweep.bias_ih is None else _column_sums(of_gates),
+            )
+        )
     return grad_x, grads
 
 
@@ -81,7 +94,7 @@ def _column_sums(x):
 
 
 class _Sizes(NamedTuple):
-    """N packed rows, B sequences, G gates, H and P features, and how many steps there are."""
+    """N packed rows, B sequences, G gates, H and P features, D directions, and how many steps there are."""
 
     steps: int
     N: int
@@ -89,19 +102,18 @@ class _Sizes(NamedTuple):
     G: int
     H: int
     P: int
+    D: int
 
 
-def _sizes(mode, batch_sizes, sweep) -> _Sizes:
-    G = _GATES[mode]
-    return _Sizes(
-        len(batch_sizes), int(batch_sizes.sum()), sweep.h_0.shape[0], G, sweep.weight_hh.shape[0] // G, sweep.h_0.shape[1]
-    )
+def _sizes(mode, batch_sizes, sweeps) -> _Sizes:
+    G, (B, P) = _GATES[mode], sweeps[0].h_0.shape
+    return _Sizes(len(batch_sizes), int(batch_sizes.sum()), B, G, len(sweeps[0].weight_hh) // G, P, len(sweeps))
 
 
-def _sweep_forward(mode, x, batch_sizes, sweep, output, save):
-    cupy, n, T = loader.cupy(), _sizes(mode, batch_sizes, sweep), x.dtype
+def _arrays_of_forward(mode, n, x, sweep, save):
+    """What a sweep begins with and works in; and what it keeps for backward."""
+    cupy, T = loader.cupy(), x.dtype
     W = launch.wide(T)
-    gates_x = x if sweep.weight_ih is None else _product(x, sweep.weight_ih.T)
     normed = sweep.norm_h is not None, sweep.norm_c is not None
     reset_before = mode == "GRU_RESET_BEFORE"
     sizes = {
@@ -119,37 +131,40 @@ def _sweep_forward(mode, x, batch_sizes, sweep, output, save):
     wide_sizes = {"rstd_h": save and normed[0], "rstd_n": save and normed[0] and reset_before, "rstd_c": save and normed[1]}
     kept |= {name: cupy.empty(n.N, W) for name, wanted in wide_sizes.items() if wanted}
     states = {
+        "gates_x": cupy.ascontiguousarray(x if sweep.weight_ih is None else _product(x, sweep.weight_ih.T)),
         "h": sweep.h_0.copy(),
         "h_other": cupy.empty((n.B, n.P), T),
         "c": None if sweep.c_0 is None else sweep.c_0.astype(W, order="C"),
         "product": cupy.empty((n.B, n.G * n.H), W),
         "seen": cupy.empty((n.B, n.H), W),
     }
-    arrays = {**_given(sweep), **states, **kept, "gates_x": cupy.ascontiguousarray(gates_x), "output": output}
-    _run(_forward_plan(mode, sweep), T, n, arrays, sweep, batch_sizes, n.steps, output.strides[0])
+    return states, kept
+
+
+def _finals(n, states, T):
+    """h, which lies in the one or the other place, and c."""
     h = states["h_other" if n.steps % 2 and n.N else "h"]
-    finals = (h,) if sweep.c_0 is None else (h, states["c"].astype(T, copy=False))
-    if not save:
-        return finals, None
-    return finals, Saved(kept.get("cells"), kept["gates"] if mode in _SAVED_GATES else None, kept)
+    return (h,) if states["c"] is None else (h, states["c"].astype(T, copy=False))
 
 
-def _sweep_backward(mode, grad_output, grad_finals, grad_cells, batch_sizes, sweep, saved):
-    """The gradient of the projected input, and the Sweep of gradients, but those of weight_ih and bias_ih."""
-    cupy, n, T = loader.cupy(), _sizes(mode, batch_sizes, sweep), sweep.weight_hh.dtype
-    W, kept = launch.wide(T), saved.extra
+def _saved(mode, kept):
+    return Saved(kept.get("cells"), kept["gates"] if mode in _SAVED_GATES else None, kept)
+
+
+def _arrays_of_backward(mode, n, sweep, grad_finals, grad_cells):
+    """What a sweep begins with and works in, and what it computes."""
+    cupy, T = loader.cupy(), sweep.weight_hh.dtype
+    W = launch.wide(T)
 
     def state(width, initial):
         return cupy.zeros((n.B, width), W) if initial is None else initial.astype(W, order="C")
 
     grad_gates_x = cupy.empty((n.N, n.G * n.H), T)
     grad_gates_h = cupy.empty((n.N, n.G * n.H), T) if mode == "GRU" else grad_gates_x
-    grad_product = grad_gates_h if sweep.norm_h is None else cupy.empty((n.N, n.G * n.H), T)
-    grads = {
+    return {
         "grad_gates_x": grad_gates_x,
         "grad_gates_h": grad_gates_h,
-        "grad_product": grad_product,
-        "grad_output": grad_output,
+        "grad_product": grad_gates_h if sweep.norm_h is None else cupy.empty((n.N, n.G * n.H), T),
         "grad_cells": None if grad_cells is None else cupy.ascontiguousarray(grad_cells),
         "grad_h": state(n.P, grad_finals[0]),
         "grad_h_carried": cupy.zeros((n.B, n.P), W),
@@ -159,14 +174,11 @@ def _sweep_backward(mode, grad_output, grad_finals, grad_cells, batch_sizes, swe
         "grad_seen": None if sweep.norm_c is None else cupy.empty((n.N, n.H), T),
         "seen": cupy.empty((n.B, n.H), W),
     }
-    stride = 0 if grad_output is None else grad_output.strides[0]
-    arrays = {**_given(sweep._replace(weight_hh=sweep.weight_hh.T, weight_hr=_transposed(sweep.weight_hr))), **kept, **grads}
-    _run(_backward_plan(mode, sweep), T, n, arrays, sweep, batch_sizes, n.steps + 1, stride)
-    return grad_gates_x, _weight_gradients(mode, n, sweep, saved, grads, T)
 
 
-def _weight_gradients(mode, n, sweep, saved, grads, T):
-    kept, of_gates, of_product = saved.extra, grads["grad_gates_h"], grads["grad_product"]
+def _weight_gradients(mode, n, sweep, saved, grads):
+    """The Sweep of gradients, but those of weight_ih and bias_ih."""
+    T, kept, of_gates, of_product = sweep.weight_hh.dtype, saved.extra, grads["grad_gates_h"], grads["grad_product"]
     seen = kept.get("h_seen", kept["h_before"])
     if mode == "GRU_RESET_BEFORE":
         weight_hh = loader.cupy().concatenate(
@@ -287,55 +299,60 @@ def _normalized(m, what) -> _Launch:
 # ---- launching it for all steps --------------------------------------------------------------------------------------
 
 
-def _run(plan, dtype, n, arrays, sweep, batch_sizes, count, output_stride) -> None:
-    """Launch `count` steps of a plan."""
-    cupy = loader.cupy()
+def _run(plan, dtype, n, arrays, sweeps, batch_sizes, count, output_stride) -> None:
+    """Launch `count` steps of a plan, for all directions at once."""
     ends = np.cumsum(batch_sizes)
-    order = slice(None, None, -1 if sweep.reverse else 1)
-    steps = cupy.asarray(np.stack([(ends - batch_sizes)[order], batch_sizes[order]]).astype(np.int64))
-    record = np.zeros((), ARGUMENTS)
-    for name, array in {**arrays, "offsets": steps[0], "sizes": steps[1]}.items():
-        if array is not None and name in _POINTERS:
-            record[name] = array.data.ptr
-    for name in ("zoneout_h", "zoneout_c"):
-        value = getattr(sweep, name)
-        record[f"{name}_share"] = 0 if value is None or hasattr(value, "shape") else value
-    record["steps"], record["B"], record["H"], record["P"] = n.steps, n.B, n.H, n.P
-    record["output_stride"] = output_stride // dtype.itemsize
-    record["base"] = 0 if plan.direction > 0 else n.steps - 1
-    launch.check_current_gpu(*[array for array in arrays.values() if array is not None])
+    steps = np.empty((n.D, 2, n.steps), np.int64)
+    records = np.zeros(n.D, ARGUMENTS)
+    records["steps"], records["B"], records["H"], records["P"] = n.steps, n.B, n.H, n.P
+    records["output_stride"] = output_stride // dtype.itemsize
+    records["base"] = 0 if plan.direction > 0 else n.steps - 1
+    for d, sweep in enumerate(sweeps):
+        order = slice(None, None, -1 if sweep.reverse else 1)
+        steps[d] = (ends - batch_sizes)[order], batch_sizes[order]
+        for name in ("zoneout_h", "zoneout_c"):
+            value = getattr(sweep, name)
+            records[f"{name}_share"][d] = 0 if value is None or hasattr(value, "shape") else value
+    steps = loader.cupy().asarray(steps)
+    for d, own in enumerate(arrays):
+        used = {name: array for name, array in own.items() if array is not None and name in _POINTERS}
+        launch.check_current_gpu(*used.values())
+        for name, array in {**used, "offsets": steps[d, 0], "sizes": steps[d, 1]}.items():
+            records[name][d] = array.data.ptr
     if n.N:
-        _replays(plan, numbers_of(dtype), n.B, n.G, n.H, n.P, loader.number_of_gpu(None)).run(record, count)
+        _replays(plan, numbers_of(dtype), n._replace(steps=0, N=0), loader.number_of_gpu(None)).run(records, count)
 
 
 @functools.lru_cache(maxsize=64)
-def _replays(plan, numbers, B, G, H, P, gpu):
-    return _Replays(plan, numbers, B, G, H, P)
+def _replays(plan, numbers, sizes, gpu):
+    return _Replays(plan, numbers, sizes)
 
 
 class _Replays:
     """The steps of one plan for one size: graphs of several, made when they are first needed, and single launches."""
 
-    def __init__(self, plan, T, B, G, H, P):
+    def __init__(self, plan, T, n):
         names = [each.kernel.replace("<T", f"<{T}") for each in plan.launches]
         found = launch.kernels(plan.file, (*dict.fromkeys(names), f"advance<{T}>"))
-        widths = {"H": H, "2H": 2 * H, "GH": G * H, "P": P}
+        widths = {"H": n.H, "2H": 2 * n.H, "GH": n.G * n.H, "P": n.P}
         self._steps = []
         for name, each in zip(names, plan.launches):
-            tiles = each.width and launch.blocks((widths[each.width], UNITS), (B, ROWS))
-            self._steps.append((found[name], tiles or (B,), (UNITS, ROWS) if tiles else (_THREADS,), each.more))
-        self._advance, self._direction = found[f"advance<{T}>"], plan.direction
-        self._arguments = loader.cupy().zeros(ARGUMENTS.itemsize, np.uint8)
+            tiles = each.width and launch.blocks((widths[each.width], UNITS), (n.B, ROWS))
+            grid = (*(tiles or (n.B, 1)), n.D)
+            self._steps.append((found[name], grid, (UNITS, ROWS) if tiles else (_THREADS,), each.more))
+        self._advance, self._direction, self._directions = found[f"advance<{T}>"], plan.direction, n.D
+        self._arguments = loader.cupy().zeros(n.D * ARGUMENTS.itemsize, np.uint8)
         self._graphs: dict[int, Any] = {}
-        self._done: Any = None  # an event after the last use of the struct
-        self._lock = threading.Lock()  # from the writing of the struct to the last launch that reads it
+        self._done: Any = None  # an event after the last use of the structs
+        self._lock = threading.Lock()  # from the writing of the structs to the last launch that reads them
+        self._launch(1)  # of no steps: so that no kernel is loaded while a graph is captured
 
-    def run(self, record, count) -> None:
+    def run(self, records, count) -> None:
         stream = loader.cupy().cuda.get_current_stream()
         with self._lock:
             if self._done is not None:
                 stream.wait_event(self._done)
-            self._arguments.set(np.frombuffer(record.tobytes(), np.uint8), stream=stream)
+            self._arguments.set(np.frombuffer(records.tobytes(), np.uint8), stream=stream)
             while count >= _CHUNKS[-1]:
                 chunk = next(each for each in _CHUNKS if each <= count)
                 self._graph(chunk).launch(stream)
@@ -348,7 +365,7 @@ class _Replays:
         for i in range(count):
             for kernel, grid, block, more in self._steps:
                 kernel(grid, block, (self._arguments, np.int32(i), *more))
-        self._advance((1,), (1,), (self._arguments, np.int32(self._direction * count)))
+        self._advance((self._directions,), (1,), (self._arguments, np.int32(self._direction * count)))
 
     def _graph(self, count):
         if count not in self._graphs:

@@ -129,7 +129,8 @@ template <typename T, int MODE> __device__ void product_after(const Place<T> &p,
 
 /* A whole step of a plain cell. Step -1 is what comes before the first: grad_h is left as that of h_0. */
 template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_fused(const Arguments<T> *arguments, int i) {
-    const Place<T> p(*arguments, arguments->base - i);
+    const Arguments<T> &a = arguments[blockIdx.z];
+    const Place<T> p(a, a.base - i);
     Wide<T> sums[1];
     product_after<T, MODE>(p, sums);
     if (p.row >= p.a.B || p.unit >= p.a.H)
@@ -141,7 +142,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3
 
 /* The same where the cell waits for others: the gradient of h before zoneout, into grad_hidden or grad_projected. */
 template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_arriving(const Arguments<T> *arguments, int i) {
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base - i);
     Wide<T> sums[1];
     product_after<T, MODE>(p, sums);
@@ -159,7 +160,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3
 
 /* Back through the projection. */
 template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_projection(const Arguments<T> *arguments, int i) {
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base - i);
     Wide<T> sums[1];
     product<T, 1>({a.grad_projected + p.step.offset * a.P, a.P, nullptr, a.weight_hr, 0, a.P, p.step.size, a.H, a.P}, sums);
@@ -169,7 +170,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_pro
 
 /* The gradient of the normalized c, for `normalize_rows`. */
 template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) lstm_output(const Arguments<T> *arguments, int i) {
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base - i);
     if (!p.computes(a.H))
         return;
@@ -183,7 +184,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) lstm_out
 template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const Arguments<T> *arguments, int i) {
     using W = Wide<T>;
     constexpr int G = gates_of(MODE);
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Step step = step_of(a, a.base - i);
     const long long row = blockIdx.x, packed = step.offset + row;
     if (row >= step.size)
@@ -216,7 +217,8 @@ template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const
 
 /* The cell on a gradient that lies in memory. */
 template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_cell(const Arguments<T> *arguments, int i) {
-    const Place<T> p(*arguments, arguments->base - i);
+    const Arguments<T> &a = arguments[blockIdx.z];
+    const Place<T> p(a, a.base - i);
     if (p.computes(p.a.H))
         cell<T, MODE>(p, p.a.grad_hidden[p.at]);
 }
@@ -224,7 +226,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3
 /* Of a GRU whose reset gate comes before the product: from the gradient of n's product back through W_hn to r h, to r, and to h. */
 template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) reset_gate(const Arguments<T> *arguments, int i) {
     using W = Wide<T>;
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base - i);
     const T *left = a.grad_product + p.step.offset * 3 * a.H + 2 * a.H, *right = a.weight_hh + 2 * a.H;
     W sums[1];

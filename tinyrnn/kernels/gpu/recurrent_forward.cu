@@ -115,7 +115,7 @@ template <typename T, int MODE> __device__ void cell(const Place<T> &p, Wide<T> 
 /* A whole step of a plain cell. */
 template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_fused(const Arguments<T> *arguments, int i) {
     constexpr int G = gates_of(MODE);
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base + i);
     Wide<T> products[G];
     product<T, G>({p.h(), a.P, a.recurrent_mask, a.weight_hh, a.H * a.P, a.P, p.step.size, a.H, a.P}, products);
@@ -127,7 +127,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3
 /* The products of `count` gates from `first` on, (B, G H); those of n come from the h that the reset gate let through. */
 template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_products(const Arguments<T> *arguments, int i, int first, int count) {
     constexpr int G = gates_of(MODE);
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base + i);
     const bool after_reset = MODE == GRU_RESET_BEFORE && first == 2;
     const T *left = after_reset ? a.reset_seen + p.step.offset * a.H : p.h();
@@ -142,7 +142,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3
 template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const Arguments<T> *arguments, int i) {
     using W = Wide<T>;
     constexpr int G = gates_of(MODE);
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Step step = step_of(a, a.base + i);
     const long long row = blockIdx.x, packed = step.offset + row;
     if (row >= step.size)
@@ -174,7 +174,7 @@ template <typename T, int MODE, int NORMED> __global__ void normalize_rows(const
 /* The cell on products that lie in memory. */
 template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_cell(const Arguments<T> *arguments, int i) {
     constexpr int G = gates_of(MODE);
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base + i);
     if (p.computes(a.H)) {
         Wide<T> products[G];
@@ -189,7 +189,7 @@ template <typename T, int MODE> __global__ void __launch_bounds__(UNITS *ROWS, 3
 
 /* h of an LSTM whose c is normalized on its way to the output. */
 template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) lstm_output(const Arguments<T> *arguments, int i) {
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base + i);
     if (p.computes(a.H))
         p.finish_cell(a.product[(p.row * 4 + 3) * a.H + p.unit] * Scalar<Wide<T>>::tanh(a.seen[p.row * a.H + p.unit]));
@@ -197,7 +197,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) lstm_out
 
 /* h = W_hr (o tanh(c)). */
 template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_projection(const Arguments<T> *arguments, int i) {
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base + i);
     Wide<T> sums[1];
     product<T, 1>({a.cell_h + p.step.offset * a.H, a.H, nullptr, a.weight_hr, 0, a.H, p.step.size, a.P, a.H}, sums);
@@ -209,7 +209,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) step_pro
 /* The gates r and z of a GRU whose reset gate comes before the product, and the h that it lets through. */
 template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) reset_gates(const Arguments<T> *arguments, int i) {
     using W = Wide<T>;
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base + i);
     if (!p.computes(a.H))
         return;
@@ -228,7 +228,7 @@ template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) reset_ga
 /* n of such a GRU, and its h. */
 template <typename T> __global__ void __launch_bounds__(UNITS *ROWS, 3) reset_candidate(const Arguments<T> *arguments, int i) {
     using W = Wide<T>;
-    const Arguments<T> &a = *arguments;
+    const Arguments<T> &a = arguments[blockIdx.z];
     const Place<T> p(a, a.base + i);
     if (p.computes(a.H)) {
         const W *const products = a.product + p.row * 3 * a.H + p.unit;

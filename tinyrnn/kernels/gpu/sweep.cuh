@@ -1,7 +1,8 @@
 /* What the kernels of the recurrent sweep share: their arguments, and where a thread stands in a step.
 
-   One launch of a kernel does one step of one direction for the whole batch. All but the number of the step lies in a struct
-   in the memory of the GPU, so that launches can be captured once and repeated on other arrays. Letters as in interface.py. */
+   One launch of a kernel does one step for the whole batch, of all directions (blockIdx.z). All but the number of the step lies in
+   structs in the memory of the GPU, so that launches can be captured once and repeated on other arrays. Letters as in
+   interface.py. */
 #pragma once
 #include "../cells.h"
 #include "products.cuh"
@@ -47,7 +48,7 @@ template <typename T> __device__ Step step_of(const Arguments<T> &a, long long s
 }
 
 /* After some steps have been done, forward (by > 0) or backward. */
-template <typename T> __global__ void advance(Arguments<T> *arguments, int by) { arguments->base += by; }
+template <typename T> __global__ void advance(Arguments<T> *arguments, int by) { arguments[blockIdx.x].base += by; }
 
 /* The cells, in the order of sweeps.MODES, and how many gates lie in W_hh. */
 enum Mode { RNN_TANH, RNN_RELU, LSTM, GRU, GRU_RESET_BEFORE };
