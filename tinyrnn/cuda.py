@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from tinyrnn import _lazy, devices
 from tinyrnn.kernels.gpu import loader
 
 __all__ = [
+    "Event",
     "current_device",
     "device",
     "device_count",
     "empty_cache",
+    "get_device_capability",
     "get_device_name",
+    "get_device_properties",
     "is_available",
+    "is_bf16_supported",
     "manual_seed",
     "manual_seed_all",
+    "mem_get_info",
+    "memory_allocated",
+    "memory_reserved",
     "set_device",
     "synchronize",
 ]
@@ -58,10 +66,83 @@ class device:  # noqa: N801 (PyTorch's name)
         self._inner.__exit__(*error)
 
 
+class DeviceProperties(NamedTuple):
+    """`name` is what the maker calls the GPU, `total_memory` in bytes, `major` and `minor` its compute capability."""
+
+    name: str
+    major: int
+    minor: int
+    total_memory: int
+    multi_processor_count: int
+
+
+def get_device_properties(device: Any = None) -> DeviceProperties:
+    """What a GPU is and has."""
+    found = loader.cupy().cuda.runtime.getDeviceProperties(_number(device))
+    name = found["name"].decode() if isinstance(found["name"], bytes) else str(found["name"])
+    return DeviceProperties(name, found["major"], found["minor"], found["totalGlobalMem"], found["multiProcessorCount"])
+
+
 def get_device_name(device: Any = None) -> str:
     """What the maker calls the GPU."""
-    name = loader.cupy().cuda.runtime.getDeviceProperties(_number(device))["name"]
-    return name.decode() if isinstance(name, bytes) else str(name)
+    return get_device_properties(device).name
+
+
+def get_device_capability(device: Any = None) -> tuple[int, int]:
+    """The compute capability, such as (9, 0)."""
+    return get_device_properties(device)[1:3]
+
+
+def is_bf16_supported() -> bool:
+    """Whether the current GPU multiplies bfloat16 on tensor cores: from compute capability 8.0 on."""
+    return is_available() and get_device_capability() >= (8, 0)
+
+
+def memory_allocated(device: Any = None) -> int:
+    """The bytes in use by arrays."""
+    return _on(device, lambda cupy: int(cupy.get_default_memory_pool().used_bytes()))
+
+
+def memory_reserved(device: Any = None) -> int:
+    """The bytes that are held, in use or kept for the arrays to come."""
+    return _on(device, lambda cupy: int(cupy.get_default_memory_pool().total_bytes()))
+
+
+def mem_get_info(device: Any = None) -> tuple[int, int]:
+    """The bytes that are free on a GPU, and all that it has."""
+    return _on(device, lambda cupy: tuple(map(int, cupy.cuda.runtime.memGetInfo())))
+
+
+class Event:
+    """A mark among what a GPU has been asked to do: ``start.record()``, work, ``end.record()``, ``start.elapsed_time(end)``."""
+
+    def __init__(self, enable_timing: bool = False, blocking: bool = False) -> None:
+        self._timed = enable_timing
+        self._event = loader.cupy().cuda.Event(block=blocking, disable_timing=not enable_timing)
+
+    def record(self) -> None:
+        """Set the mark after everything that was asked so far."""
+        self._event.record()
+
+    def query(self) -> bool:
+        """Whether the GPU has come to it."""
+        return bool(self._event.done)
+
+    def synchronize(self) -> None:
+        """Wait until the GPU has."""
+        self._event.synchronize()
+
+    def elapsed_time(self, end_event: Event) -> float:
+        """The milliseconds from this mark to another, once the GPU has come to both.
+
+        Raises
+        ------
+        ValueError
+            If one of them was made without ``enable_timing=True``.
+        """
+        if not (self._timed and end_event._timed):
+            raise ValueError("elapsed_time: expected two events made with Event(enable_timing=True)")
+        return float(loader.cupy().cuda.get_elapsed_time(self._event, end_event._event))
 
 
 def synchronize(device: Any = None) -> None:
@@ -82,6 +163,13 @@ def empty_cache() -> None:
     if is_available():
         loader.cupy().get_default_memory_pool().free_all_blocks()
         loader.cupy().get_default_pinned_memory_pool().free_all_blocks()
+
+
+def _on(device: Any, function: Callable[[Any], Any]) -> Any:
+    """What a function of CuPy gives while a GPU is the current one."""
+    cupy = loader.cupy()
+    with cupy.cuda.Device(_number(device)):
+        return function(cupy)
 
 
 def _number(device: Any) -> int:

@@ -17,6 +17,7 @@ import json
 import subprocess
 import sys
 import tempfile
+import time
 import types
 from pathlib import Path
 
@@ -507,9 +508,33 @@ class _Place:
         pass
 
 
+class _Event:
+    done = True
+
+    def __init__(self, block=False, disable_timing=False):
+        self._timed = not disable_timing
+
+    def record(self, stream=None):
+        self.time = time.perf_counter()
+
+    def synchronize(self):
+        pass
+
+
+def _elapsed(start, end):
+    assert start._timed and end._timed
+    return 1000 * (end.time - start.time)
+
+
 class _Pool:
     def free_all_blocks(self):
         pass
+
+    def used_bytes(self):
+        return 512
+
+    def total_bytes(self):
+        return 1024
 
 
 def get_default_memory_pool():
@@ -522,6 +547,14 @@ cuda = types.ModuleType("cupy.cuda")
 cuda.Device = _Place
 cuda.Stream = _Stream
 cuda.get_current_stream = lambda: _stream
+cuda.Event = _Event
+cuda.get_elapsed_time = _elapsed
+_PROPERTIES = {"name": b"stand-in", "major": 9, "minor": 0, "totalGlobalMem": 2**30, "multiProcessorCount": 132}
 cuda.runtime = types.SimpleNamespace(
-    getDeviceCount=lambda: 1, getDevice=lambda: 0, CUDARuntimeError=RuntimeError, driverGetVersion=lambda: 13000
+    getDeviceCount=lambda: 1,
+    getDevice=lambda: 0,
+    getDeviceProperties=lambda number: _PROPERTIES,
+    memGetInfo=lambda: (2**29, 2**30),
+    CUDARuntimeError=RuntimeError,
+    driverGetVersion=lambda: 13000,
 )

@@ -126,11 +126,30 @@ def test_what_programs_ask(cuda):
     assert tinyrnn.accelerator.is_available() and tinyrnn.accelerator.current_accelerator().type == "cuda"
     tinyrnn.cuda.synchronize()
     tinyrnn.cuda.empty_cache()
+    found = tinyrnn.cuda.get_device_properties(0)
+    assert tinyrnn.cuda.get_device_name() == found.name and found.total_memory > 0 and found.multi_processor_count > 0
+    assert tinyrnn.cuda.get_device_capability("cuda") == (found.major, found.minor)
+    assert tinyrnn.cuda.is_bf16_supported() is (found.major >= 8)
+    held = tinyrnn.ones(100, device="cuda")
+    assert held.nbytes <= tinyrnn.cuda.memory_allocated() <= tinyrnn.cuda.memory_reserved()
+    free, total = tinyrnn.cuda.mem_get_info()
+    assert 0 < free < total
     with tinyrnn.cuda.device(0):
         assert tinyrnn.ones(1, device="cuda").device == cuda
     with pytest.raises(RuntimeError, match=r"'cuda:99' does not exist"):
         tinyrnn.ones(1, device="cuda:99")
     assert "CuPy" in tinyrnn.show_config()
+
+
+def test_events(cuda):
+    start, end, untimed = (tinyrnn.cuda.Event(enable_timing=timed) for timed in (True, True, False))
+    start.record()
+    tinyrnn.ones(1000, device="cuda").exp()
+    end.record()
+    end.synchronize()
+    assert end.query() and start.elapsed_time(end) > 0
+    with pytest.raises(ValueError, match=r"made with Event\(enable_timing=True\)"):
+        start.elapsed_time(untimed)
 
 
 def test_the_trainer(cuda, tmp_path):
