@@ -32,17 +32,18 @@ def in_32_bits(kernel, at=0):
 
 
 def written_in_32_bits(*places):
-    """A decorator of kernels that write into the arrays of lists, which are their arguments at these places."""
+    """A decorator of functions that write into some of the arrays they are given: those at these places, if not None."""
 
-    def decorate(kernel):
-        @functools.wraps(kernel)
-        def run(*args, **options):
+    def decorate(function):
+        @functools.wraps(function)
+        def run(*args):
+            if not is_narrow(args[0]):
+                return function(*args)
             wide = _each(widened, args)
-            kernel(*wide, **options)
+            function(*wide)
             for place in places:
-                for array, result in zip(args[place] or (), wide[place] or (), strict=True):
-                    if result is not array:
-                        array[...] = result
+                if args[place] is not None:
+                    args[place][...] = wide[place]
 
         return run
 

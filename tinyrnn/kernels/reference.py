@@ -412,44 +412,53 @@ def global_norm(arrays):
 
 
 @_quiet
-@_written_in_32_bits(0)
 def scale_inplace(arrays, factor):
     for array in arrays:
         np.multiply(array, factor, out=array, casting="same_kind")
 
 
 @_quiet
-@_written_in_32_bits(0, 2)
 def sgd_step(params, grads, momentum_buffers, lr, momentum, dampening, weight_decay, nesterov, maximize):
     for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
-        g = -grad if maximize else grad
-        if weight_decay != 0:
-            g = g + weight_decay * param
-        if momentum_buffers is not None:
-            buffer = momentum_buffers[index]
-            buffer *= momentum
-            buffer += (1 - dampening) * g
-            g = g + momentum * buffer if nesterov else buffer
-        param -= lr * g
+        buffer = None if momentum_buffers is None else momentum_buffers[index]
+        _sgd_step(param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize)
+
+
+@_written_in_32_bits(0, 2)
+def _sgd_step(param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize):
+    g = -grad if maximize else grad
+    if weight_decay != 0:
+        g = g + weight_decay * param
+    if buffer is not None:
+        buffer *= momentum
+        buffer += (1 - dampening) * g
+        g = g + momentum * buffer if nesterov else buffer
+    param -= lr * g
 
 
 @_quiet
-@_written_in_32_bits(0, 2, 3, 4)
 def adam_step(
     params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
 ):
-    states = zip(params, grads, exp_avgs, exp_avg_sqs, strict=True)
-    for index, (param, grad, exp_avg, exp_avg_sq) in enumerate(states):
-        g = -grad if maximize else grad
-        if decoupled:
-            param *= 1 - lr * weight_decay
-        elif weight_decay != 0:
-            g = g + weight_decay * param
-        exp_avg += (1 - beta1) * (g - exp_avg)
-        exp_avg_sq *= beta2
-        exp_avg_sq += (1 - beta2) * (g * g)
-        second = exp_avg_sq
-        if max_exp_avg_sqs is not None:
-            second = np.maximum(max_exp_avg_sqs[index], exp_avg_sq, out=max_exp_avg_sqs[index])
-        denominator = np.sqrt(second) / math.sqrt(1 - beta2**step) + eps
-        param -= lr / (1 - beta1**step) * (exp_avg / denominator)
+    states = zip(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs or [None] * len(params), strict=True)
+    for arrays in states:
+        _adam_step(*arrays, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+
+
+@_written_in_32_bits(0, 2, 3, 4)
+def _adam_step(
+    param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
+):
+    g = -grad if maximize else grad
+    if decoupled:
+        param *= 1 - lr * weight_decay
+    elif weight_decay != 0:
+        g = g + weight_decay * param
+    exp_avg += (1 - beta1) * (g - exp_avg)
+    exp_avg_sq *= beta2
+    exp_avg_sq += (1 - beta2) * (g * g)
+    second = exp_avg_sq
+    if max_exp_avg_sq is not None:
+        second = np.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
+    denominator = np.sqrt(second) / math.sqrt(1 - beta2**step) + eps
+    param -= lr / (1 - beta1**step) * (exp_avg / denominator)

@@ -15,6 +15,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import arithmetic, elementary, rectifiers
 from tinyrnn.ops.arithmetic import add, mul, neg, sub
 from tinyrnn.ops.broadcasting import operands
@@ -114,7 +115,7 @@ def cross_entropy_backward(node, g, g_log_probabilities, log_probabilities, goal
     elif g is not None:
         aims = _aims(array(log_probabilities), goal, weight, ignore_index, smoothing)
         shape = aims.shape
-        slope = sub(mul(elementary.exp(log_probabilities), aims.sum(axis=1, keepdims=True)), aims)
+        slope = sub(mul(elementary.exp(log_probabilities), widened(aims).sum(axis=1, keepdims=True).astype(aims.dtype, copy=False)), aims)
         result = mul(spread(g, shape, (1,)), keep_where(np.broadcast_to((goal != ignore_index)[:, None], shape), slope))
     if g_log_probabilities is None:
         return result
@@ -133,7 +134,7 @@ def _aims(like, goal, weight, ignore_index, label_smoothing):
     one_hot = np.zeros_like(like)
     np.put_along_axis(one_hot, np.where(kept, goal, 0)[:, None], 1, 1)
     aims = (1 - label_smoothing) * one_hot + like.dtype.type(label_smoothing / like.shape[1])
-    return (aims if weight is None else aims * weight) * kept[:, None]
+    return ((aims if weight is None else aims * weight) * kept[:, None]).astype(like.dtype, copy=False)
 
 
 def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, axis):
@@ -206,7 +207,7 @@ def _class_weight(weight, x, axis):
 def _weight_of(goal, weight, ignore_index):
     """What the sum of the losses is divided by for their mean."""
     kept = goal != ignore_index
-    return int(kept.sum()) if weight is None else float(weight[goal[kept]].sum())
+    return int(kept.sum()) if weight is None else float(widened(weight[goal[kept]]).sum())
 
 
 # ---- regression ----------------------------------------------------------------------------------------------------
