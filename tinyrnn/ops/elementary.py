@@ -130,6 +130,7 @@ def abs_backward(node, g, x):
 absolute = abs
 
 
+@quiet
 def sign(input):
     """-1, 0 or 1, and 0 for NaN. The gradient is 0."""
     x = array(input)

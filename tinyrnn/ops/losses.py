@@ -19,7 +19,7 @@ from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import arithmetic, elementary, rectifiers
 from tinyrnn.ops.arithmetic import add, mul, neg, sub
 from tinyrnn.ops.broadcasting import operands
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.casting import array, quiet
 from tinyrnn.ops.embedding import check_ids
 from tinyrnn.ops.extremes import pick
 from tinyrnn.ops.reductions import mean, spread
@@ -207,7 +207,10 @@ def _class_weight(weight, x, axis):
 def _weight_of(goal, weight, ignore_index):
     """What the sum of the losses is divided by for their mean."""
     kept = goal != ignore_index
-    return int(kept.sum()) if weight is None else float(widened(weight[goal[kept]]).sum())
+    if weight is None:
+        return int(kept.sum())
+    with np.errstate(all="ignore"):
+        return float(widened(weight[goal[kept]]).sum())
 
 
 # ---- regression ----------------------------------------------------------------------------------------------------
@@ -258,7 +261,8 @@ def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
         return reduce(elementary.abs(difference), reduction)
     d = array(difference)
     size = np.abs(d)
-    y = np.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta).astype(d.dtype, copy=False)
+    with np.errstate(all="ignore"):
+        y = np.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta).astype(d.dtype, copy=False)
     return reduce(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
 
 
@@ -328,6 +332,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 
 @old_reductions
+@quiet
 def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     """``-(target log(input) + (1 - target) log(1 - input))``, times `weight`, of probabilities `input`.
 

@@ -28,6 +28,7 @@ def leaky_relu(input, negative_slope=0.01):
     return record(leaky_relu_backward, (input,), y, (input, negative_slope))
 
 
+@quiet
 def leaky_relu_backward(node, g, x, negative_slope):
     return weighted(g, np.where(array(x) > 0, 1.0, negative_slope), x)
 
@@ -40,11 +41,13 @@ def elu(input, alpha=1.0):
     return record(elu_backward, (input,), y, (input, alpha))
 
 
+@quiet
 def elu_backward(node, g, x, alpha):
     # the exponential never sees x > 0: inf times the 0 of the branch not taken would be NaN
     return where(~(array(x) <= 0), g, mul(g, mul(exp(where(array(x) < 0, x, 0)), alpha)))
 
 
+@quiet
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """x cut off at `min_val` and `max_val`; unlike `clamp`, with gradient 0 at both."""
     x = require_kind("hardtanh", input, "iu" + FLOATS)
@@ -57,6 +60,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
     return record(hardtanh_backward, (input,), y, (input, min_val, max_val))
 
 
+@quiet
 def hardtanh_backward(node, g, x, min_val, max_val):
     data = array(x)
     return weighted(g, as_array(~((data <= min_val) | (data >= max_val))), x)

@@ -105,12 +105,14 @@ def where_backward(node, g, condition):
     )
 
 
+@quiet
 def maximum(input, other):
     """The larger of two elements, NaN if one of them is NaN. Where they are equal, each gets half of the gradient."""
     a, b = operands(input, other)
     return record(maximum_backward, (a, b), np.maximum(array(a), array(b)), (a, b))
 
 
+@quiet
 def maximum_backward(node, g, a, b):
     x, y = array(a), array(b)
     half = np.where(x == y, 0.5, 1.0)
@@ -120,12 +122,14 @@ def maximum_backward(node, g, a, b):
     )
 
 
+@quiet
 def minimum(input, other):
     """The smaller of two elements, NaN if one of them is NaN. Where they are equal, each gets half of the gradient."""
     a, b = operands(input, other)
     return record(minimum_backward, (a, b), np.minimum(array(a), array(b)), (a, b))
 
 
+@quiet
 def minimum_backward(node, g, a, b):
     x, y = array(a), array(b)
     half = np.where(x == y, 0.5, 1.0)
@@ -135,6 +139,7 @@ def minimum_backward(node, g, a, b):
     )
 
 
+@quiet
 def clamp(input, min=None, max=None):
     """Every element, but no less than `min` and no more than `max`; `max` where `min` is larger than `max`.
 
@@ -172,6 +177,7 @@ def _check_range(dtype, *bounds):
             raise RuntimeError(f"clamp: bound {bound} is out of range for a tensor of {dtype}")
 
 
+@quiet
 def clamp_backward(node, g, x, low, high):
     data = array(x)
     least = -np.inf if low is None else array(low)
