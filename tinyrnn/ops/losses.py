@@ -273,7 +273,7 @@ def smooth_l1_backward(node, g, difference, beta):
 def _clip_slope(x, beta):
     """``clip(x / beta, -1, 1)``."""
     data = array(x)
-    y = np.clip(data, -beta, beta) * data.dtype.type(1 / beta)
+    y = (np.clip(data, -beta, beta) * data.dtype.type(1 / beta)).astype(data.dtype, copy=False)
     return record(clip_slope_backward, (x,), y, (np.abs(data) < beta, beta))
 
 
