@@ -15,6 +15,7 @@ import numpy as np
 from safetensors import SafetensorError, numpy
 
 from tinyrnn._tensor import Tensor
+from tinyrnn.dtypes import bfloat16
 from tinyrnn.engine.base import wrap
 from tinyrnn.files import write_atomically
 from tinyrnn.nn.module import IncompatibleKeys, Module
@@ -52,7 +53,13 @@ def to_torch(source: Module | Mapping[str, Any]) -> dict[str, Any]:
         import torch
     except ImportError as error:
         raise ImportError("to_torch makes PyTorch's tensors; install it with: pip install torch") from error
-    return {name: torch.from_numpy(_array(name, value)) for name, value in _state(source).items()}
+    return {name: _torch_tensor(torch, _array(name, value)) for name, value in _state(source).items()}
+
+
+def _torch_tensor(torch: Any, array: np.ndarray) -> Any:
+    if array.dtype.kind == "V":  # PyTorch takes no bfloat16 from NumPy; by way of float32 every bit is kept
+        return torch.from_numpy(array.astype(np.float32)).bfloat16()
+    return torch.from_numpy(array)
 
 
 def save_file(source: Any, path: str | os.PathLike[str]) -> None:
@@ -91,9 +98,9 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
     try:
         with safe_open(os.fspath(path), "np") as file:
-            tensors = {name: wrap(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            tensors = {name: wrap(_stored(file, name)) for name in file.keys()}  # noqa: SIM118 (it is no dict)
             names = file.metadata() or {}
-    except TypeError as error:  # NumPy has no bfloat16
+    except TypeError as error:  # a dtype that NumPy has not
         raise TypeError(f"{os.fspath(path)}: {error}; save the tensors as float32 (model.float()) there") from error
     except SafetensorError as error:
         raise ValueError(
@@ -103,6 +110,11 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if "tinyrnn" in names:
         raise ValueError(f"{os.fspath(path)} was written by tinyrnn.save, expected a state dict alone; use tinyrnn.load(path)")
     return tensors | {alias: tensors[first] for alias, first in names.items() if first in tensors}
+
+
+def _stored(file: Any, name: str) -> np.ndarray:
+    kind = bfloat16.numpy if file.get_slice(name).get_dtype() == "BF16" else None  # safetensors does not load ml_dtypes itself
+    return np.asarray(file.get_tensor(name), kind)
 
 
 def _state(source: Any) -> Mapping[str, Any]:
@@ -118,8 +130,11 @@ def _array(name: str, value: Any) -> np.ndarray:
     if not hasattr(value, "detach") or not hasattr(value, "numpy"):
         raise TypeError(f"{name!r} is a {type(value).__name__}, expected a tensor; keep other things out of the state dict")
     try:
-        return np.array(value.detach().cpu().numpy(), order="C")
-    except (TypeError, RuntimeError, NotImplementedError) as error:  # bfloat16, sparse, without data: NumPy has no such thing
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            return np.array(value.float().numpy(), bfloat16.numpy, order="C")
+        return np.array(value.numpy(), order="C")
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # complex, sparse, without data: we have no such thing
         raise TypeError(
             f"{name!r} is {getattr(value, 'dtype', type(value))} and cannot be taken over ({error}); pass .float()"
         ) from error
