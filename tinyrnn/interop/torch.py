@@ -17,7 +17,7 @@ from safetensors import SafetensorError, numpy
 from tinyrnn._tensor import Tensor
 from tinyrnn.dtypes import bfloat16
 from tinyrnn.engine.base import wrap
-from tinyrnn.files import write_atomically
+from tinyrnn.files import stored_array, write_atomically
 from tinyrnn.nn.module import IncompatibleKeys, Module
 
 __all__ = ["from_torch", "load_file", "load_torch", "save_file", "to_torch"]
@@ -98,7 +98,7 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
     try:
         with safe_open(os.fspath(path), "np") as file:
-            tensors = {name: wrap(_stored(file, name)) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            tensors = {name: wrap(stored_array(file, name)) for name in file.keys()}  # noqa: SIM118 (it is no dict)
             names = file.metadata() or {}
     except TypeError as error:  # a dtype that NumPy has not
         raise TypeError(f"{os.fspath(path)}: {error}; save the tensors as float32 (model.float()) there") from error
@@ -110,11 +110,6 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
     if "tinyrnn" in names:
         raise ValueError(f"{os.fspath(path)} was written by tinyrnn.save, expected a state dict alone; use tinyrnn.load(path)")
     return tensors | {alias: tensors[first] for alias, first in names.items() if first in tensors}
-
-
-def _stored(file: Any, name: str) -> np.ndarray:
-    kind = bfloat16.numpy if file.get_slice(name).get_dtype() == "BF16" else None  # safetensors does not load ml_dtypes itself
-    return np.asarray(file.get_tensor(name), kind)
 
 
 def _state(source: Any) -> Mapping[str, Any]:
