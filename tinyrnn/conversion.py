@@ -150,7 +150,7 @@ def to_dlpack(self, **options: Any) -> Any:
     if requires_grad(self):
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
     if self.array.dtype.kind == "V":
-        raise BufferError("__dlpack__: NumPy does not export bfloat16; pass tensor.float(), or use tinyrnn.interop.torch.to_torch")
+        raise BufferError("__dlpack__: NumPy does not export bfloat16; use tensor.float(), or tinyrnn.interop.torch.to_torch")
     return self.array.__dlpack__(**options)
 
 

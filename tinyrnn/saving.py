@@ -28,7 +28,8 @@ _PLAIN = (bool, int, float, str, type(None))
 _SEQUENCES: dict[str, Any] = {"tuple": tuple, "set": set, "Size": Size}
 _MAPPINGS: dict[str, Any] = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
 _NAMES = {kind: name for name, kind in (_SEQUENCES | _MAPPINGS).items()}
-_TYPES = dict(zip("BOOL U8 I8 I16 I32 I64 BF16 F16 F32 F64".split(), dtypes.ALL, strict=True))  # by safetensors' names
+# By safetensors' names.
+_TYPES = dict(zip(("BOOL", "U8", "I8", "I16", "I32", "I64", "BF16", "F16", "F32", "F64"), dtypes.ALL, strict=True))
 _FORMAT = "tinyrnn"  # the key of the metadata
 _NOT_OURS = object()
 _DEEPEST = 100  # so that reading never runs into Python's own limit

@@ -12,7 +12,7 @@ from tinyrnn.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 pytestmark = pytest.mark.filterwarnings("error")
 
 EPS = {"float16": 2.0**-11, "bfloat16": 2.0**-8}
-T, B, I = 7, 3, 8
+T, B, I = 7, 3, 8  # noqa: E741
 LENGTHS = [5, 7, 2]
 
 
@@ -118,7 +118,10 @@ LAYERS = {
     "Linear": (lambda: nn.Linear(I, 5), lambda layer, x: layer(x)),
     "LayerNorm": (lambda: nn.LayerNorm((B, I)), lambda layer, x: layer(x)),
     "Dropout": (lambda: nn.Sequential(nn.Linear(I, 5), nn.Dropout(0.3)), lambda layer, x: layer(x)),
-    "Embedding": (lambda: nn.Embedding(9, I, padding_idx=0), lambda layer, x: layer(tinyrnn.tensor([[1, 2], [0, 2]])) * x[:2, :2]),
+    "Embedding": (
+        lambda: nn.Embedding(9, I, padding_idx=0),
+        lambda layer, x: layer(tinyrnn.tensor([[1, 2], [0, 2]])) * x[:2, :2],
+    ),
     "PReLU": (nn.PReLU, lambda layer, x: layer(x)),
     "Bidirectional": (lambda: nn.Bidirectional(nn.GRU(I, 4)), lambda layer, x: layer(x)),
     "MultiheadAttention": (lambda: nn.MultiheadAttention(I, 2), lambda layer, x: layer(x, x, x)),

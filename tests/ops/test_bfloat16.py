@@ -136,7 +136,13 @@ def test_infinities_and_nan():
 def test_double_backward(rng):
     x = tinyrnn.tensor(rng.normal(size=(4, 5))).bfloat16().requires_grad_()
     i = tinyrnn.tensor([0, 1, 2, 3])
-    for loss in (F.cross_entropy(x, i, label_smoothing=0.1), F.gelu(x).sum(), F.layer_norm(x, (5,)).square().mean(), (x @ x.T).norm()):
+    for loss in (
+        F.cross_entropy(x, i, label_smoothing=0.1),
+        F.gelu(x).sum(),
+        F.layer_norm(x, (5,)).square().mean(),
+        F.smooth_l1_loss(x, x * x),
+        (x @ x.T).norm(),
+    ):
         (first,) = tinyrnn.autograd.grad(loss, x, create_graph=True)
         (second,) = tinyrnn.autograd.grad(first.square().sum(), x)
         assert first.dtype == second.dtype == tinyrnn.bfloat16 and second.isfinite().all()

@@ -115,7 +115,7 @@ def cross_entropy_backward(node, g, g_log_probabilities, log_probabilities, goal
     elif g is not None:
         aims = _aims(array(log_probabilities), goal, weight, ignore_index, smoothing)
         shape = aims.shape
-        slope = sub(mul(elementary.exp(log_probabilities), widened(aims).sum(axis=1, keepdims=True).astype(aims.dtype, copy=False)), aims)
+        slope = sub(mul(elementary.exp(log_probabilities), sum_along(aims, 1, keepdim=True)), aims)
         result = mul(spread(g, shape, (1,)), keep_where(np.broadcast_to((goal != ignore_index)[:, None], shape), slope))
     if g_log_probabilities is None:
         return result

@@ -9,8 +9,8 @@ import numpy as np
 
 from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import version_of, wrap
-from tinyrnn.kernels.narrow import widened
 from tinyrnn.grad_modes import enable_grad
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.optim.line_search import Point, strong_wolfe
 from tinyrnn.optim.optimizer import Optimizer, check_range
 
