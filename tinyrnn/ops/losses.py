@@ -19,7 +19,7 @@ from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import arithmetic, elementary, rectifiers
 from tinyrnn.ops.arithmetic import add, mul, neg, sub
 from tinyrnn.ops.broadcasting import operands
-from tinyrnn.ops.casting import array, quiet
+from tinyrnn.ops.casting import array, quiet_in_16_bits
 from tinyrnn.ops.embedding import check_ids
 from tinyrnn.ops.extremes import pick
 from tinyrnn.ops.reductions import mean, spread
@@ -332,7 +332,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 
 @old_reductions
-@quiet
+@quiet_in_16_bits
 def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     """``-(target log(input) + (1 - target) log(1 - input))``, times `weight`, of probabilities `input`.
 

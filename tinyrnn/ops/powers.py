@@ -10,7 +10,7 @@ from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.arithmetic import div, if_wanted, kernels_of, mul, neg, sub
 from tinyrnn.ops.broadcasting import has_shape, operands
-from tinyrnn.ops.casting import array, cast, floating, quiet
+from tinyrnn.ops.casting import array, cast, floating, quiet_in_16_bits
 from tinyrnn.ops.elementary import log
 from tinyrnn.ops.selection import where, zeros_like
 
@@ -58,11 +58,12 @@ def _pow_base_gradient(g, a, b):
     return zeros_like(g) if b == 0 else mul(g, mul(pow(a, b - 1), b))
 
 
-@quiet
+@quiet_in_16_bits
 def _pow_exponent_gradient(g, a, b, y):
     if has_shape(array(a)):
         return where((array(a) == 0) & (array(b) >= 0), 0, mul(g, mul(y, log(a))))
-    gradient = mul(g, mul(y, float(np.log(float(a)))))
+    with np.errstate(all="ignore"):
+        gradient = mul(g, mul(y, float(np.log(float(a)))))
     return where(array(b) >= 0, 0, gradient) if a == 0 else gradient
 
 
