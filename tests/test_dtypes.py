@@ -5,12 +5,17 @@ from __future__ import annotations
 import copy
 import itertools
 import pickle
+import re
+import sys
+import textwrap
 
 import numpy as np
 import pytest
 
 import tinyrnn
 from tinyrnn import dtypes
+
+pytest.importorskip("ml_dtypes", reason="dtypes.ALL has bfloat16, whose arrays are those of ml_dtypes")
 
 NAMES = [each.name for each in dtypes.ALL]
 
@@ -43,15 +48,14 @@ def test_can_cast_over_all_pairs(torch):
         assert tinyrnn.can_cast(dtypes.named(a), dtypes.named(b)) == expected, (a, b)
 
 
-def operands(module, from_numpy):
+def operands(module):
     """Vectors and 0-d tensors of every dtype, and Python and NumPy numbers.
 
     Not np.bool_: PyTorch takes it for a float, by an oversight; here it is a bool.
     """
     for name in NAMES:
-        array = np.ones(2, "bool" if name == "bool" else name)
-        yield f"vector {name}", from_numpy(array)
-        yield f"0-d {name}", from_numpy(array[:1].reshape(()))
+        yield f"vector {name}", module.ones(2, dtype=getattr(module, name))
+        yield f"0-d {name}", module.ones((), dtype=getattr(module, name))
     for number in (True, 1, 1.5, np.int8(1), np.uint8(1), np.int32(1), np.int64(1), np.float16(1),
                    np.float32(1), np.float64(1)):  # fmt: skip
         yield f"number {type(number).__name__}", number
@@ -62,7 +66,7 @@ def test_result_type_over_all_pairs(torch, default):
     torch.set_default_dtype(getattr(torch, default))
     tinyrnn.set_default_dtype(dtypes.named(default))
     try:
-        ours, theirs = list(operands(tinyrnn, tinyrnn.from_numpy)), list(operands(torch, torch.from_numpy))
+        ours, theirs = list(operands(tinyrnn)), list(operands(torch))
         for ((name, a), (_, x)), ((other, b), (_, y)) in itertools.product(zip(ours, theirs), repeat=2):
             expected = short_name(torch.result_type(x, y))
             assert tinyrnn.result_type(a, b).name == expected, (name, other)
@@ -72,7 +76,7 @@ def test_result_type_over_all_pairs(torch, default):
 
 
 def test_operators_follow_result_type(torch):
-    ours, theirs = list(operands(tinyrnn, tinyrnn.from_numpy)), list(operands(torch, torch.from_numpy))
+    ours, theirs = list(operands(tinyrnn)), list(operands(torch))
     for ((name, a), (_, x)), ((other, b), (_, y)) in itertools.product(zip(ours, theirs), repeat=2):
         if not (tinyrnn.is_tensor(a) or tinyrnn.is_tensor(b)) or (isinstance(a, np.generic)):
             continue
@@ -132,7 +136,7 @@ def test_foreign_dtypes_are_refused(name):
 
 
 def test_finfo_and_iinfo(torch):
-    for name in ("float16", "float32", "float64"):
+    for name in ("bfloat16", "float16", "float32", "float64"):
         ours, theirs = tinyrnn.finfo(dtypes.named(name)), torch.finfo(getattr(torch, name))
         for field in ("bits", "eps", "max", "min", "tiny", "smallest_normal", "resolution", "dtype"):
             assert getattr(ours, field) == getattr(theirs, field), field
@@ -145,3 +149,34 @@ def test_finfo_and_iinfo(torch):
         tinyrnn.finfo(tinyrnn.int32)
     with pytest.raises(TypeError, match="use finfo"):
         tinyrnn.iinfo(tinyrnn.float32)
+
+
+def test_bfloat16_takes_no_time_until_it_is_used(run_python):
+    code = """
+        import sys, tinyrnn
+        assert repr(tinyrnn.bfloat16) == "tinyrnn.bfloat16" and tinyrnn.promote_types(tinyrnn.bfloat16, tinyrnn.float32)
+        tinyrnn.nn.LSTM(2, 3)(tinyrnn.rand(4, 1, 2))[0].sum().backward()
+        assert "ml_dtypes" not in sys.modules
+        tinyrnn.ones(2, dtype=tinyrnn.bfloat16)
+        assert "ml_dtypes" in sys.modules
+    """
+    done = run_python(textwrap.dedent(code))
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda: tinyrnn.zeros(2, dtype=tinyrnn.bfloat16),
+        lambda: tinyrnn.ones(2).bfloat16(),
+        lambda: tinyrnn.ones(2).to(tinyrnn.bfloat16),
+        lambda: tinyrnn.nn.Linear(2, 3).bfloat16(),
+        lambda: tinyrnn.finfo(tinyrnn.bfloat16),
+        lambda: tinyrnn.set_default_dtype(tinyrnn.bfloat16),
+    ],
+)
+def test_bfloat16_without_its_package(monkeypatch, use):
+    monkeypatch.setitem(sys.modules, "ml_dtypes", None)
+    with pytest.raises(ImportError, match=re.escape('pip install "tinyrnn[bfloat16]"')):
+        use()
+    assert tinyrnn.get_default_dtype() is tinyrnn.float32

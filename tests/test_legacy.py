@@ -7,12 +7,14 @@ import pytest
 import tinyrnn
 from tinyrnn import legacy
 
-TYPES = ["Float", "Double", "Half", "Byte", "Char", "Short", "Int", "Long", "Bool"]
+TYPES = ["Float", "Double", "Half", "BFloat16", "Byte", "Char", "Short", "Int", "Long", "Bool"]
 
 
 @pytest.mark.parametrize("name", TYPES)
 def test_they_make_tensors_of_their_dtype(name):
     torch = pytest.importorskip("torch")
+    if name == "BFloat16":
+        pytest.importorskip("ml_dtypes")
     ours, theirs = getattr(tinyrnn, f"{name}Tensor"), getattr(torch, f"{name}Tensor")
     for arguments in (([1, 0, 1],), ([[1], [0]],), (2, 3), ()):
         a, b = ours(*arguments), theirs(*arguments)

@@ -35,8 +35,8 @@ from tinyrnn.generator import (
     Generator, default_generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state,
 )  # fmt: skip
 from tinyrnn.legacy import (
-    BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor, ShortTensor,
-    set_default_tensor_type,
+    BFloat16Tensor, BoolTensor, ByteTensor, CharTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor,
+    ShortTensor, set_default_tensor_type,
 )  # fmt: skip
 from tinyrnn.ops.activations import tanh, sigmoid, relu
 from tinyrnn.ops.arithmetic import (
@@ -90,8 +90,8 @@ __all__ = [
     # _tensor.py
     "Tensor",
     # legacy.py
-    "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor", "LongTensor",
-    "ShortTensor", "set_default_tensor_type",
+    "BFloat16Tensor", "BoolTensor", "ByteTensor", "CharTensor", "DoubleTensor", "FloatTensor", "HalfTensor", "IntTensor",
+    "LongTensor", "ShortTensor", "set_default_tensor_type",
     # size.py
     "Size",
     # devices.py

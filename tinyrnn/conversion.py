@@ -58,7 +58,7 @@ def element_size(self) -> int:
 
 
 def is_floating_point(input) -> bool:
-    """Whether the dtype is float16, float32 or float64."""
+    """Whether the dtype is bfloat16, float16, float32 or float64."""
     return input.array.dtype.kind in dtypes.FLOATS
 
 
@@ -149,6 +149,8 @@ def to_dlpack(self, **options: Any) -> Any:
     """The DLPack capsule of the tensor's memory."""
     if requires_grad(self):
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+    if self.array.dtype.kind == "V":
+        raise BufferError("__dlpack__: NumPy does not export bfloat16; use tensor.float(), or tinyrnn.interop.torch.to_torch")
     return self.array.__dlpack__(**options)
 
 

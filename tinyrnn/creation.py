@@ -101,7 +101,12 @@ def from_numpy(ndarray: np.ndarray) -> Any:
 
 def from_dlpack(ext_tensor: Any) -> Any:
     """A tensor that shares the memory of anything that speaks DLPack (``__dlpack__``), such as a PyTorch tensor."""
-    array = np.from_dlpack(ext_tensor)
+    try:
+        array = np.from_dlpack(ext_tensor)
+    except RuntimeError as error:
+        raise TypeError(
+            f"from_dlpack: {error} NumPy takes integers, bools, float16, float32 and float64; convert it to one of them there"
+        ) from error
     dtypes.of_array(array)
     return wrap(array)
 

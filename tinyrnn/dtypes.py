@@ -49,6 +49,7 @@ class _FromMLDtypes(dtype):
     """A dtype that NumPy has not; ml_dtypes is loaded when arrays of it are first asked for."""
 
     __slots__ = ()
+    itemsize = 2
 
     def __init__(self, name: str, category: int) -> None:
         self.name = name
@@ -101,6 +102,7 @@ def set_default_dtype(d: dtype) -> None:
     d = as_dtype(d)
     if not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d}")
+    numpy_finfo(d.numpy)  # if its package is missing, an error now and not at some later tensor
     _default = d
 
 
@@ -211,7 +213,7 @@ class finfo:  # noqa: N801 (PyTorch's name)
         if not found.is_floating_point:
             raise TypeError(f"finfo() requires a floating-point dtype, got {found}; use iinfo")
         info = numpy_finfo(found.numpy)
-        self.bits, self.eps, self.resolution = int(info.bits), float(info.eps), float(str(info.resolution))
+        self.bits, self.eps, self.resolution = int(info.bits), float(info.eps), float(f"1e-{info.precision}")
         self.max, self.min = float(info.max), float(info.min)
         self.tiny = self.smallest_normal = float(info.tiny)
         self.dtype = found.name

@@ -1,10 +1,15 @@
-"""Writing files that are never half written."""
+"""Writing files that are never half written, and reading arrays of safetensors files."""
 
 from __future__ import annotations
 
 import os
 import shutil
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from tinyrnn.dtypes import bfloat16
 
 
 def write_atomically(path: Path, data: bytes) -> None:
@@ -30,3 +35,9 @@ def write_atomically(path: Path, data: bytes) -> None:
         os.replace(part, path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def stored_array(file: Any, name: str) -> np.ndarray:
+    """An array of an open safetensors file."""
+    kind = bfloat16.numpy if file.get_slice(name).get_dtype() == "BF16" else None  # ml_dtypes has to be loaded before
+    return np.asarray(file.get_tensor(name), kind)

@@ -31,6 +31,7 @@ class TensorType:
 FloatTensor = TensorType("torch.FloatTensor", dtypes.float32)
 DoubleTensor = TensorType("torch.DoubleTensor", dtypes.float64)
 HalfTensor = TensorType("torch.HalfTensor", dtypes.float16)
+BFloat16Tensor = TensorType("torch.BFloat16Tensor", dtypes.bfloat16)
 ByteTensor = TensorType("torch.ByteTensor", dtypes.uint8)
 CharTensor = TensorType("torch.CharTensor", dtypes.int8)
 ShortTensor = TensorType("torch.ShortTensor", dtypes.int16)
@@ -39,7 +40,8 @@ LongTensor = TensorType("torch.LongTensor", dtypes.int64)
 BoolTensor = TensorType("torch.BoolTensor", dtypes.bool_)
 
 _ALL = (
-    FloatTensor, DoubleTensor, HalfTensor, ByteTensor, CharTensor, ShortTensor, IntTensor, LongTensor, BoolTensor,
+    FloatTensor, DoubleTensor, HalfTensor, BFloat16Tensor, ByteTensor, CharTensor, ShortTensor, IntTensor, LongTensor,
+    BoolTensor,
 )  # fmt: skip
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from tinyrnn import devices
+from tinyrnn import devices, dtypes
 from tinyrnn.engine.base import TensorBase, version_of, wrap
 from tinyrnn.engine.tape import requires_grad
 from tinyrnn.files import write_atomically
@@ -28,6 +28,8 @@ _PLAIN = (bool, int, float, str, type(None))
 _SEQUENCES: dict[str, Any] = {"tuple": tuple, "set": set, "Size": Size}
 _MAPPINGS: dict[str, Any] = {"dict": dict, "OrderedDict": OrderedDict, "Counter": Counter}
 _NAMES = {kind: name for name, kind in (_SEQUENCES | _MAPPINGS).items()}
+# By safetensors' names.
+_TYPES = dict(zip(("BOOL", "U8", "I8", "I16", "I32", "I64", "BF16", "F16", "F32", "F64"), dtypes.ALL, strict=True))
 _FORMAT = "tinyrnn"  # the key of the metadata
 _NOT_OURS = object()
 _DEEPEST = 100  # so that reading never runs into Python's own limit
@@ -142,7 +144,7 @@ class _Writer:
             return {_NAMES[kind]: list(zip(keys, items))}
         if kind in _NAMES:
             return {_NAMES[kind]: self._items(value, place, depth)}
-        if isinstance(value, np.generic) and value.dtype.kind in "biuf" and value.dtype != np.longdouble:
+        if isinstance(value, np.generic) and _is_number(value.dtype):
             return {"number": [value.dtype.name, value.item()]}
         raise TypeError(f"save: {place} is of type {kind.__name__}, which is never written to a file; {_remedy(value, place)}")
 
@@ -173,6 +175,10 @@ class _Writer:
                     entry.append([(_address(array) - low) // size, list(array.shape), strides])
             arrays.append(np.asarray(first, order="C"))
         return arrays
+
+
+def _is_number(dtype: np.dtype) -> bool:
+    return (dtype.kind in "biuf" and dtype != np.longdouble) or dtype.name == "bfloat16"
 
 
 def _overlapping(tensors: list[tuple[list, np.ndarray]]) -> Iterable[list[tuple[list, np.ndarray]]]:
@@ -234,11 +240,10 @@ def _parsed(data: bytes, name: str) -> tuple[dict[str, np.ndarray], Any]:
         )
     import json
 
-    from safetensors import SafetensorError
-    from safetensors.numpy import load as from_bytes
+    from safetensors import SafetensorError, deserialize
 
     try:
-        arrays = from_bytes(data)
+        arrays = {key: _array(**stored) for key, stored in deserialize(data)}
     except (SafetensorError, KeyError, TypeError) as error:
         raise RuntimeError(
             f"{name} is no whole safetensors file of types that tinyrnn has ({error}); write it again with tinyrnn.save"
@@ -246,6 +251,10 @@ def _parsed(data: bytes, name: str) -> tuple[dict[str, np.ndarray], Any]:
     header = json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
     text = header.get("__metadata__", {}).get(_FORMAT)
     return arrays, _NOT_OURS if text is None else json.loads(text)
+
+
+def _array(dtype: str, shape: list[int], data: bytearray) -> np.ndarray:
+    return np.frombuffer(data, _TYPES[dtype].numpy).reshape(shape)
 
 
 def _unpacked(packed: Any, tensors: dict[int, Any], place: Any) -> Any:
@@ -257,8 +266,8 @@ def _unpacked(packed: Any, tensors: dict[int, Any], place: Any) -> Any:
     if kind == "tensor":
         return _tensor(tensors[content[0]], *content[1:], place=place)
     if kind == "number":
-        dtype = np.dtype(content[0])
-        if dtype.kind not in "biuf":
+        dtype = dtypes.bfloat16.numpy if content[0] == "bfloat16" else np.dtype(content[0])
+        if not _is_number(dtype):
             raise ValueError(f"no number is of type {dtype}")
         return dtype.type(content[1])
     items = _unpacked(content, tensors, place)

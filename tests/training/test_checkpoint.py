@@ -121,7 +121,7 @@ def test_a_model_that_cannot_be_built_is_named(saved: Path, model: Any) -> None:
     assert fail(saved).startswith(f"{saved / 'config.json'}: expected a model that can be built, got ")
 
 
-@pytest.mark.parametrize(("kind", "size"), [("U16", 2), ("BOOL", 1), ("BF16", 2), ("F8_E4M3", 1)])
+@pytest.mark.parametrize(("kind", "size"), [("U16", 2), ("BOOL", 1), ("F8_E4M3", 1)])
 def test_weights_of_another_type_are_named(saved: Path, kind: str, size: int) -> None:
     # Written by hand because NumPy has not all of these types.
     config = (saved / "config.json").read_text(encoding="utf-8")
@@ -129,7 +129,7 @@ def test_weights_of_another_type_are_named(saved: Path, kind: str, size: int) ->
     header = json.dumps({"__metadata__": {"config": config}, "decoder.output.bias": entry}).encode()
     path = saved / "model.safetensors"
     path.write_bytes(len(header).to_bytes(8, "little") + header + bytes(7 * size))
-    assert f"{path}: expected for decoder.output.bias one of the types F16, F32, F64, got {kind}" in fail(saved)
+    assert f"{path}: expected for decoder.output.bias one of the types BF16, F16, F32, F64, got {kind}" in fail(saved)
 
 
 @pytest.mark.parametrize("value", [np.nan, -np.inf])

@@ -15,8 +15,9 @@ import numpy as np
 from safetensors import SafetensorError, numpy
 
 from tinyrnn._tensor import Tensor
+from tinyrnn.dtypes import bfloat16
 from tinyrnn.engine.base import wrap
-from tinyrnn.files import write_atomically
+from tinyrnn.files import stored_array, write_atomically
 from tinyrnn.nn.module import IncompatibleKeys, Module
 
 __all__ = ["from_torch", "load_file", "load_torch", "save_file", "to_torch"]
@@ -52,7 +53,13 @@ def to_torch(source: Module | Mapping[str, Any]) -> dict[str, Any]:
         import torch
     except ImportError as error:
         raise ImportError("to_torch makes PyTorch's tensors; install it with: pip install torch") from error
-    return {name: torch.from_numpy(_array(name, value)) for name, value in _state(source).items()}
+    return {name: _torch_tensor(torch, _array(name, value)) for name, value in _state(source).items()}
+
+
+def _torch_tensor(torch: Any, array: np.ndarray) -> Any:
+    if array.dtype.kind == "V":  # PyTorch takes no bfloat16 from NumPy; by way of float32 every bit is kept
+        return torch.from_numpy(array.astype(np.float32)).bfloat16()
+    return torch.from_numpy(array)
 
 
 def save_file(source: Any, path: str | os.PathLike[str]) -> None:
@@ -91,9 +98,9 @@ def load_file(path: str | os.PathLike[str]) -> dict[str, Tensor]:
 
     try:
         with safe_open(os.fspath(path), "np") as file:
-            tensors = {name: wrap(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118 (it is no dict)
+            tensors = {name: wrap(stored_array(file, name)) for name in file.keys()}  # noqa: SIM118 (it is no dict)
             names = file.metadata() or {}
-    except TypeError as error:  # NumPy has no bfloat16
+    except TypeError as error:  # a dtype that NumPy has not
         raise TypeError(f"{os.fspath(path)}: {error}; save the tensors as float32 (model.float()) there") from error
     except SafetensorError as error:
         raise ValueError(
@@ -118,8 +125,11 @@ def _array(name: str, value: Any) -> np.ndarray:
     if not hasattr(value, "detach") or not hasattr(value, "numpy"):
         raise TypeError(f"{name!r} is a {type(value).__name__}, expected a tensor; keep other things out of the state dict")
     try:
-        return np.array(value.detach().cpu().numpy(), order="C")
-    except (TypeError, RuntimeError, NotImplementedError) as error:  # bfloat16, sparse, without data: NumPy has no such thing
+        value = value.detach().cpu()
+        if str(value.dtype) == "torch.bfloat16":
+            return np.array(value.float().numpy(), bfloat16.numpy, order="C")
+        return np.array(value.numpy(), order="C")
+    except (TypeError, RuntimeError, NotImplementedError) as error:  # complex, sparse, without data: we have no such thing
         raise TypeError(
             f"{name!r} is {getattr(value, 'dtype', type(value))} and cannot be taken over ({error}); pass .float()"
         ) from error

@@ -10,6 +10,9 @@ import math
 
 import numpy as np
 
+from tinyrnn.kernels.narrow import in_32_bits as _in_32_bits
+from tinyrnn.kernels.narrow import widened as _widened
+from tinyrnn.kernels.narrow import written_in_32_bits as _written_in_32_bits
 from tinyrnn.kernels.reference_ctc import ctc_backward, ctc_forward  # noqa: F401  (two of the kernels)
 from tinyrnn.kernels.reference_random import dropout_backward, dropout_forward, keep_mask  # noqa: F401
 from tinyrnn.kernels.reference_recurrent import (  # noqa: F401  (three of the kernels)
@@ -53,13 +56,15 @@ def pow_forward(a, b):
 
 
 @_quiet
+@_in_32_bits
 def matmul_forward(a, b):
-    return np.matmul(_wide(a), _wide(b)).astype(a.dtype, copy=False)
+    return np.matmul(a, b)
 
 
 @_quiet
+@_in_32_bits
 def linear_forward(x, weight, bias):
-    out = matmul_forward(x, weight.T)
+    out = np.matmul(x, weight.T)
     if bias is not None:
         out += bias
     return out
@@ -79,18 +84,21 @@ def tanh_forward(x):
 
 
 @_quiet
+@_in_32_bits
 def tanh_backward(grad, y):
     return grad * (1 - y * y)
 
 
 @_quiet
+@_in_32_bits
 def sigmoid_forward(x):
     # exp only ever sees -|x|, so it cannot overflow
     e = np.exp(-np.abs(x))
-    return np.where(x >= 0, 1 / (1 + e), e / (1 + e)).astype(x.dtype, copy=False)
+    return np.where(x >= 0, 1 / (1 + e), e / (1 + e))
 
 
 @_quiet
+@_in_32_bits
 def sigmoid_backward(grad, y):
     return grad * y * (1 - y)
 
@@ -106,41 +114,47 @@ def relu_backward(grad, y):
 
 
 @_quiet
+@_in_32_bits
 def softplus_forward(x, beta, threshold):
     z = x * beta
-    return np.where(z > threshold, x, np.logaddexp(0, z) / beta).astype(x.dtype, copy=False)
+    return np.where(z > threshold, x, np.logaddexp(0, z) / beta)
 
 
 @_quiet
+@_in_32_bits
 def softplus_backward(grad, x, beta, threshold):
     z = x * beta
-    return np.where(z > threshold, grad, grad * sigmoid_forward(z)).astype(x.dtype, copy=False)
+    return np.where(z > threshold, grad, grad * sigmoid_forward(z))
 
 
 @_quiet
+@_in_32_bits
 def silu_forward(x):
     return x * sigmoid_forward(x)
 
 
 @_quiet
+@_in_32_bits
 def silu_backward(grad, x):
     s = sigmoid_forward(x)
     return grad * (s * (1 + x * (1 - s)))
 
 
 @_quiet
+@_in_32_bits
 def gelu_forward(x, approximate):
-    return (x * _normal_cdf(x, approximate)).astype(x.dtype, copy=False)
+    return x * _normal_cdf(x, approximate)
 
 
 @_quiet
+@_in_32_bits
 def gelu_backward(grad, x, approximate):
     cdf = _normal_cdf(x, approximate)
     if approximate == "none":
         density = np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
     else:  # the derivative of (1 + t) / 2, t being the tanh in _normal_cdf: 1 - t^2 = 4 cdf (1 - cdf)
         density = 2 * cdf * (1 - cdf) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
-    return (grad * (cdf + x * density)).astype(x.dtype, copy=False)
+    return grad * (cdf + x * density)
 
 
 def _normal_cdf(x, approximate):
@@ -181,9 +195,8 @@ _ERFC_LARGE = (
 
 
 @_quiet
+@_in_32_bits
 def erf_forward(x):
-    if x.dtype.itemsize == 2:
-        return erf_forward(_wide(x)).astype(x.dtype)
     size = np.abs(x)
     # each formula only sees its own range; beyond 6 the result is 1 in float64
     small = x * _ratio(_ERF_SMALL, np.minimum(size, 0.46875) ** 2)
@@ -208,17 +221,20 @@ def _ratio(polynomials, x):
 
 
 @_quiet
+@_in_32_bits
 def rnn_cell_forward(gates_x, gates_h, nonlinearity):
     a = gates_x + gates_h
     return np.tanh(a) if nonlinearity == "tanh" else np.maximum(a, 0)
 
 
 @_quiet
+@_in_32_bits
 def rnn_cell_backward(grad_h, h, nonlinearity):
     return grad_h * (1 - h * h) if nonlinearity == "tanh" else np.where(h <= 0, grad_h.dtype.type(0), grad_h)
 
 
 @_quiet
+@_in_32_bits
 def lstm_cell_forward(gates_x, gates_h, c):
     i, f, g, o = np.split(gates_x + gates_h, 4, axis=-1)
     i, f, g, o = sigmoid_forward(i), sigmoid_forward(f), np.tanh(g), sigmoid_forward(o)
@@ -227,6 +243,7 @@ def lstm_cell_forward(gates_x, gates_h, c):
 
 
 @_quiet
+@_in_32_bits
 def lstm_cell_backward(grad_h, grad_c, c, new_c, gates):
     i, f, g, o = np.split(gates, 4, axis=-1)
     tanh_c = np.tanh(new_c)
@@ -239,6 +256,7 @@ def lstm_cell_backward(grad_h, grad_c, c, new_c, gates):
 
 
 @_quiet
+@_in_32_bits
 def gru_cell_forward(gates_x, gates_h, h):
     xr, xz, xn = np.split(gates_x, 3, axis=-1)
     hr, hz, hn = np.split(gates_h, 3, axis=-1)
@@ -248,6 +266,7 @@ def gru_cell_forward(gates_x, gates_h, h):
 
 
 @_quiet
+@_in_32_bits
 def gru_cell_backward(grad_h, h, gates):
     r, z, n, hn = np.split(gates, 4, axis=-1)
     grad_n = grad_h * (1 - z) * (1 - n * n)
@@ -261,42 +280,42 @@ def gru_cell_backward(grad_h, h, gates):
 # ---- softmax and cross-entropy -------------------------------------------------------------------------------------
 
 
-def _wide(x):
-    """16-bit floats are computed with in 32 bits."""
-    return x.astype(np.float32) if x.itemsize == 2 and x.dtype.kind in "fV" else x
-
-
 def _shifted(x, axis):
     """`x` minus its largest value along `axis`, so that exp cannot overflow."""
     return x - x.max(axis=axis, keepdims=True, initial=-np.inf)
 
 
 @_quiet
+@_in_32_bits
 def softmax_forward(x, axis):
-    y = _shifted(_wide(x), axis)
+    y = _shifted(x, axis)
     np.exp(y, out=y)
     y /= y.sum(axis=axis, keepdims=True)
-    return y.astype(x.dtype, copy=False)
+    return y
 
 
 @_quiet
+@_in_32_bits
 def softmax_backward(grad, y, axis):
     return y * (grad - (grad * y).sum(axis=axis, keepdims=True))
 
 
 @_quiet
+@_in_32_bits
 def log_softmax_forward(x, axis):
-    y = _shifted(_wide(x), axis)
+    y = _shifted(x, axis)
     y -= np.log(np.exp(y).sum(axis=axis, keepdims=True))
-    return y.astype(x.dtype, copy=False)
+    return y
 
 
 @_quiet
+@_in_32_bits
 def log_softmax_backward(grad, y, axis):
     return grad - np.exp(y) * grad.sum(axis=axis, keepdims=True)
 
 
 @_quiet
+@_in_32_bits
 def cross_entropy_forward(x, target, weight, ignore_index, label_smoothing):
     y = log_softmax_forward(x, 1)
     kept = target != ignore_index
@@ -311,6 +330,7 @@ def cross_entropy_forward(x, target, weight, ignore_index, label_smoothing):
 
 
 @_quiet
+@_in_32_bits
 def cross_entropy_backward(grad, log_probabilities, target, weight, ignore_index, label_smoothing):
     y = log_probabilities
     kept = target != ignore_index
@@ -330,7 +350,7 @@ def cross_entropy_backward(grad, log_probabilities, target, weight, ignore_index
 
 @_quiet
 def layer_norm_forward(x, weight, bias, eps):
-    wide, size = _wide(x), max(x.shape[1], 1)
+    wide, size = _widened(x), max(x.shape[1], 1)
     mean = wide.sum(axis=1, keepdims=True) / size
     y = wide - mean
     rstd = 1 / np.sqrt((y * y).sum(axis=1, keepdims=True) / size + eps)
@@ -343,6 +363,7 @@ def layer_norm_forward(x, weight, bias, eps):
 
 
 @_quiet
+@_in_32_bits
 def layer_norm_backward(grad, x, mean, rstd, weight):
     size = max(x.shape[1], 1)
     normalized = (x - mean) * rstd
@@ -350,7 +371,7 @@ def layer_norm_backward(grad, x, mean, rstd, weight):
     along = (inner * normalized).sum(axis=1, keepdims=True) / size
     grad_x = (inner - inner.sum(axis=1, keepdims=True) / size - normalized * along) * rstd
     grad_weight, grad_bias = (grad * normalized).sum(axis=0), grad.sum(axis=0)
-    return grad_x.astype(x.dtype, copy=False), grad_weight.astype(x.dtype, copy=False), grad_bias
+    return grad_x, grad_weight, grad_bias
 
 
 # ---- embedding -----------------------------------------------------------------------------------------------------
@@ -361,6 +382,7 @@ def embedding_forward(weight, ids):
 
 
 @_quiet
+@_in_32_bits
 def embedding_backward(grad, ids, num_embeddings, padding_idx):
     rows = grad.reshape(ids.size, grad.shape[-1])
     ids = ids.reshape(-1)
@@ -376,6 +398,7 @@ def embedding_backward(grad, ids, num_embeddings, padding_idx):
 
 
 @_quiet
+@_in_32_bits
 def sum_segments(values, starts):
     return np.add.reduceat(values, starts, axis=0, dtype=values.dtype.newbyteorder("="))
 
@@ -397,33 +420,45 @@ def scale_inplace(arrays, factor):
 @_quiet
 def sgd_step(params, grads, momentum_buffers, lr, momentum, dampening, weight_decay, nesterov, maximize):
     for index, (param, grad) in enumerate(zip(params, grads, strict=True)):
-        g = -grad if maximize else grad
-        if weight_decay != 0:
-            g = g + weight_decay * param
-        if momentum_buffers is not None:
-            buffer = momentum_buffers[index]
-            buffer *= momentum
-            buffer += (1 - dampening) * g
-            g = g + momentum * buffer if nesterov else buffer
-        param -= lr * g
+        buffer = None if momentum_buffers is None else momentum_buffers[index]
+        _sgd_step(param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize)
+
+
+@_written_in_32_bits(0, 2)
+def _sgd_step(param, grad, buffer, lr, momentum, dampening, weight_decay, nesterov, maximize):
+    g = -grad if maximize else grad
+    if weight_decay != 0:
+        g = g + weight_decay * param
+    if buffer is not None:
+        buffer *= momentum
+        buffer += (1 - dampening) * g
+        g = g + momentum * buffer if nesterov else buffer
+    param -= lr * g
 
 
 @_quiet
 def adam_step(
     params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
 ):
-    states = zip(params, grads, exp_avgs, exp_avg_sqs, strict=True)
-    for index, (param, grad, exp_avg, exp_avg_sq) in enumerate(states):
-        g = -grad if maximize else grad
-        if decoupled:
-            param *= 1 - lr * weight_decay
-        elif weight_decay != 0:
-            g = g + weight_decay * param
-        exp_avg += (1 - beta1) * (g - exp_avg)
-        exp_avg_sq *= beta2
-        exp_avg_sq += (1 - beta2) * (g * g)
-        second = exp_avg_sq
-        if max_exp_avg_sqs is not None:
-            second = np.maximum(max_exp_avg_sqs[index], exp_avg_sq, out=max_exp_avg_sqs[index])
-        denominator = np.sqrt(second) / math.sqrt(1 - beta2**step) + eps
-        param -= lr / (1 - beta1**step) * (exp_avg / denominator)
+    states = zip(params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs or [None] * len(params), strict=True)
+    for arrays in states:
+        _adam_step(*arrays, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize)
+
+
+@_written_in_32_bits(0, 2, 3, 4)
+def _adam_step(
+    param, grad, exp_avg, exp_avg_sq, max_exp_avg_sq, step, lr, beta1, beta2, eps, weight_decay, decoupled, maximize
+):
+    g = -grad if maximize else grad
+    if decoupled:
+        param *= 1 - lr * weight_decay
+    elif weight_decay != 0:
+        g = g + weight_decay * param
+    exp_avg += (1 - beta1) * (g - exp_avg)
+    exp_avg_sq *= beta2
+    exp_avg_sq += (1 - beta2) * (g * g)
+    second = exp_avg_sq
+    if max_exp_avg_sq is not None:
+        second = np.maximum(max_exp_avg_sq, exp_avg_sq, out=max_exp_avg_sq)
+    denominator = np.sqrt(second) / math.sqrt(1 - beta2**step) + eps
+    param -= lr / (1 - beta1**step) * (exp_avg / denominator)

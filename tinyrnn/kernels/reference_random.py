@@ -10,6 +10,8 @@ import math
 
 import numpy as np
 
+from tinyrnn.kernels.narrow import in_32_bits
+
 _quiet = np.errstate(all="ignore")
 _LOW = np.uint64(0xFFFFFFFF)
 _HALF = np.uint64(32)
@@ -52,6 +54,7 @@ def keep_mask(like, shape, p, scale, seed, call):
 
 
 @_quiet
+@in_32_bits
 def dropout_forward(x, p, seed, call):
     return x * keep_mask(x, x.shape, p, 1 / (1 - p) if p < 1 else 0, seed, call)
 

@@ -10,10 +10,12 @@ gradient. Backward adds the gradients of the weights to those in `grads`, a Swee
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from tinyrnn.kernels.narrow import in_32_bits
 from tinyrnn.kernels.sweeps import Saved, Sweep
 
 _quiet = np.errstate(all="ignore")
@@ -22,6 +24,7 @@ _ALL = slice(None)
 
 
 @_quiet
+@partial(in_32_bits, at=1)
 def recurrent_forward(mode, x, batch_sizes, sweeps, save):
     runs = [_sweep_forward(_CELLS[mode], x, batch_sizes, sweep, save) for sweep in sweeps]
     outputs, finals, saved = zip(*runs)
@@ -29,6 +32,7 @@ def recurrent_forward(mode, x, batch_sizes, sweeps, save):
 
 
 @_quiet
+@partial(in_32_bits, at=1)
 def recurrent_step(mode, x, states, weights):
     finals = []
     for initial, own in zip(zip(*states), weights):
@@ -37,6 +41,8 @@ def recurrent_step(mode, x, states, weights):
     return x, tuple([np.stack(each) for each in zip(*finals)])
 
 
+@_quiet
+@partial(in_32_bits, at=4)
 def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x):
     P = sweeps[0].h_0.shape[1]
     grad_x, grads = None, []

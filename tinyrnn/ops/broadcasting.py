@@ -7,6 +7,7 @@ import numpy as np
 from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.transfer import on_one_device
 from tinyrnn.ops.views import record_view
@@ -32,7 +33,10 @@ def sum_to(x, shape):
     added = data.ndim - len(shape)
     axes = tuple([i for i in range(data.ndim) if i < added or (shape[i - added] == 1 and data.shape[i] != 1)])
     with np.errstate(all="ignore"):
-        summed = as_array(data.sum(axis=axes, keepdims=True)).reshape(shape)
+        if data.itemsize == 2:
+            summed = widened(data).sum(axis=axes, keepdims=True).astype(data.dtype, copy=False).reshape(shape)
+        else:
+            summed = as_array(data.sum(axis=axes, keepdims=True)).reshape(shape)
     return record(sum_to_backward, (x,), summed, (data.shape,))
 
 

@@ -9,9 +9,10 @@ import numpy as np
 from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.ops.broadcasting import has_shape, operands
-from tinyrnn.ops.casting import array, floating, without_gradient
+from tinyrnn.ops.casting import array, floating, quiet_in_16_bits, without_gradient
 
 
+@quiet_in_16_bits
 def _compare(function, input, other):
     x, y = operands(array(input), array(other))
     return without_gradient(function(x, y), input, other)

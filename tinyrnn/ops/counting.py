@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops.casting import array, without_gradient
 from tinyrnn.ops.slicing import wrap_dim
 
@@ -18,8 +19,8 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     """
     x = array(input)
     axis = None if dim is None else wrap_dim(dim, x.ndim)
-    values, inverse, counts = np.unique(x, return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
-    found = [values]
+    values, inverse, counts = np.unique(widened(x), return_inverse=True, return_counts=True, axis=axis, equal_nan=False)
+    found = [values.astype(x.dtype, copy=False)]
     if return_inverse:
         found.append(inverse.reshape(x.shape if dim is None else (x.shape[axis],)))
     if return_counts:

@@ -14,7 +14,7 @@ from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.arithmetic import div, mul, neg
-from tinyrnn.ops.casting import array, floating, quiet, require_kind
+from tinyrnn.ops.casting import array, floating, quiet, quiet_in_16_bits, require_kind
 from tinyrnn.ops.selection import step
 
 
@@ -130,6 +130,7 @@ def abs_backward(node, g, x):
 absolute = abs
 
 
+@quiet_in_16_bits
 def sign(input):
     """-1, 0 or 1, and 0 for NaN. The gradient is 0."""
     x = array(input)

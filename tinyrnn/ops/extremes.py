@@ -10,7 +10,7 @@ from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.ops import selection
 from tinyrnn.ops.arithmetic import mul
-from tinyrnn.ops.casting import array, without_gradient
+from tinyrnn.ops.casting import array, quiet_in_16_bits, without_gradient
 from tinyrnn.ops.reductions import axes_of, numpy_names, reduced_shape, spread
 from tinyrnn.ops.shaping import at_least_1d
 from tinyrnn.ops.slicing import wrap_dim
@@ -31,6 +31,7 @@ def amin(input, dim=(), keepdim=False):
     return _extreme("amin", input, dim, keepdim, amin_backward)
 
 
+@quiet_in_16_bits
 def _extreme(name, input, dim, keepdim, op):
     data = array(input)
     axes = axes_of(dim, data.ndim)

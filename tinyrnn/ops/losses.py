@@ -15,10 +15,11 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import arithmetic, elementary, rectifiers
 from tinyrnn.ops.arithmetic import add, mul, neg, sub
 from tinyrnn.ops.broadcasting import operands
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.casting import array, quiet_in_16_bits
 from tinyrnn.ops.embedding import check_ids
 from tinyrnn.ops.extremes import pick
 from tinyrnn.ops.reductions import mean, spread
@@ -114,7 +115,7 @@ def cross_entropy_backward(node, g, g_log_probabilities, log_probabilities, goal
     elif g is not None:
         aims = _aims(array(log_probabilities), goal, weight, ignore_index, smoothing)
         shape = aims.shape
-        slope = sub(mul(elementary.exp(log_probabilities), aims.sum(axis=1, keepdims=True)), aims)
+        slope = sub(mul(elementary.exp(log_probabilities), sum_along(aims, 1, keepdim=True)), aims)
         result = mul(spread(g, shape, (1,)), keep_where(np.broadcast_to((goal != ignore_index)[:, None], shape), slope))
     if g_log_probabilities is None:
         return result
@@ -133,7 +134,7 @@ def _aims(like, goal, weight, ignore_index, label_smoothing):
     one_hot = np.zeros_like(like)
     np.put_along_axis(one_hot, np.where(kept, goal, 0)[:, None], 1, 1)
     aims = (1 - label_smoothing) * one_hot + like.dtype.type(label_smoothing / like.shape[1])
-    return (aims if weight is None else aims * weight) * kept[:, None]
+    return ((aims if weight is None else aims * weight) * kept[:, None]).astype(like.dtype, copy=False)
 
 
 def _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, axis):
@@ -206,7 +207,10 @@ def _class_weight(weight, x, axis):
 def _weight_of(goal, weight, ignore_index):
     """What the sum of the losses is divided by for their mean."""
     kept = goal != ignore_index
-    return int(kept.sum()) if weight is None else float(weight[goal[kept]].sum())
+    if weight is None:
+        return int(kept.sum())
+    with np.errstate(all="ignore"):
+        return float(widened(weight[goal[kept]]).sum())
 
 
 # ---- regression ----------------------------------------------------------------------------------------------------
@@ -257,7 +261,8 @@ def smooth_l1_loss(input, target, *, reduction="mean", beta=1.0):
         return reduce(elementary.abs(difference), reduction)
     d = array(difference)
     size = np.abs(d)
-    y = np.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta).astype(d.dtype, copy=False)
+    with np.errstate(all="ignore"):
+        y = np.where(size < beta, d * d * (0.5 / beta), size - 0.5 * beta).astype(d.dtype, copy=False)
     return reduce(record(smooth_l1_backward, (difference,), y, (difference, beta)), reduction)
 
 
@@ -268,7 +273,7 @@ def smooth_l1_backward(node, g, difference, beta):
 def _clip_slope(x, beta):
     """``clip(x / beta, -1, 1)``."""
     data = array(x)
-    y = np.clip(data, -beta, beta) * data.dtype.type(1 / beta)
+    y = (np.clip(data, -beta, beta) * data.dtype.type(1 / beta)).astype(data.dtype, copy=False)
     return record(clip_slope_backward, (x,), y, (np.abs(data) < beta, beta))
 
 
@@ -327,6 +332,7 @@ def gaussian_nll_loss(input, target, var, full=False, eps=1e-6, reduction="mean"
 
 
 @old_reductions
+@quiet_in_16_bits
 def binary_cross_entropy(input, target, weight=None, *, reduction="mean"):
     """``-(target log(input) + (1 - target) log(1 - input))``, times `weight`, of probabilities `input`.
 

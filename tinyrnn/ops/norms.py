@@ -9,11 +9,12 @@ import numpy as np
 from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import elementary, powers
 from tinyrnn.ops.arithmetic import mul
 from tinyrnn.ops.casting import array, cast, quiet
 from tinyrnn.ops.extremes import amax, amin
-from tinyrnn.ops.reductions import axes_of, inverse, require_float, spread, wide_enough
+from tinyrnn.ops.reductions import axes_of, inverse, require_float, spread
 
 
 @quiet
@@ -33,7 +34,7 @@ def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
     if math.isinf(p):
         return (amax if p > 0 else amin)(elementary.abs(input), () if dim is None else dim, keepdim)
     axes = axes_of(dim, data.ndim)
-    wide, options = wide_enough(data), {"axis": axes, "keepdims": bool(keepdim)}
+    wide, options = widened(data), {"axis": axes, "keepdims": bool(keepdim)}
     if p == 2:
         y = np.sqrt((wide * wide).sum(**options))
     elif p == 1:

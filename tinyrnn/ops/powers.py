@@ -10,7 +10,7 @@ from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.arithmetic import div, if_wanted, kernels_of, mul, neg, sub
 from tinyrnn.ops.broadcasting import has_shape, operands
-from tinyrnn.ops.casting import array, cast, floating
+from tinyrnn.ops.casting import array, cast, floating, quiet_in_16_bits
 from tinyrnn.ops.elementary import log
 from tinyrnn.ops.selection import where, zeros_like
 
@@ -58,6 +58,7 @@ def _pow_base_gradient(g, a, b):
     return zeros_like(g) if b == 0 else mul(g, mul(pow(a, b - 1), b))
 
 
+@quiet_in_16_bits
 def _pow_exponent_gradient(g, a, b, y):
     if has_shape(array(a)):
         return where((array(a) == 0) & (array(b) >= 0), 0, mul(g, mul(y, log(a))))

@@ -13,9 +13,10 @@ from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops.activations import sigmoid, tanh
 from tinyrnn.ops.arithmetic import mul, neg
-from tinyrnn.ops.casting import array, quiet, require_kind
+from tinyrnn.ops.casting import array, quiet, quiet_in_16_bits, require_kind
 from tinyrnn.ops.elementary import erf, exp
 from tinyrnn.ops.selection import weighted, where
 
@@ -28,6 +29,7 @@ def leaky_relu(input, negative_slope=0.01):
     return record(leaky_relu_backward, (input,), y, (input, negative_slope))
 
 
+@quiet_in_16_bits
 def leaky_relu_backward(node, g, x, negative_slope):
     return weighted(g, np.where(array(x) > 0, 1.0, negative_slope), x)
 
@@ -40,11 +42,13 @@ def elu(input, alpha=1.0):
     return record(elu_backward, (input,), y, (input, alpha))
 
 
+@quiet_in_16_bits
 def elu_backward(node, g, x, alpha):
     # the exponential never sees x > 0: inf times the 0 of the branch not taken would be NaN
     return where(~(array(x) <= 0), g, mul(g, mul(exp(where(array(x) < 0, x, 0)), alpha)))
 
 
+@quiet_in_16_bits
 def hardtanh(input, min_val=-1.0, max_val=1.0):
     """x cut off at `min_val` and `max_val`; unlike `clamp`, with gradient 0 at both."""
     x = require_kind("hardtanh", input, "iu" + FLOATS)
@@ -57,6 +61,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
     return record(hardtanh_backward, (input,), y, (input, min_val, max_val))
 
 
+@quiet_in_16_bits
 def hardtanh_backward(node, g, x, min_val, max_val):
     data = array(x)
     return weighted(g, as_array(~((data <= min_val) | (data >= max_val))), x)
@@ -71,7 +76,7 @@ def softplus(input, beta=1.0, threshold=20.0):
 
 def softplus_backward(node, g, x, beta, threshold):
     if isinstance(g, TensorBase):
-        return where(array(x) * beta > threshold, g, g * sigmoid(x * beta))
+        return where(widened(array(x)) * beta > threshold, g, g * sigmoid(x * beta))
     return as_array(backend(g).softplus_backward(g, x, beta, threshold))
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import arithmetic, elementary
 from tinyrnn.ops.arithmetic import add, mul, sub
 from tinyrnn.ops.casting import array, cast, quiet, without_gradient
@@ -61,11 +62,6 @@ def count_along(shape, axes):
     return math.prod([shape[axis] for axis in axes])
 
 
-def wide_enough(data):
-    """16-bit floats are summed in 32 bits."""
-    return data.astype(np.float32) if data.dtype.kind in dtypes.FLOATS and data.itemsize == 2 else data
-
-
 def require_float(x, name):
     data = array(x)
     if data.dtype.kind not in dtypes.FLOATS:
@@ -91,7 +87,7 @@ def sum(input, dim=None, keepdim=False, *, dtype=None):
 def sum_over(x, axes, shape):
     """`x` summed over `axes`, as an array of `shape`; the adjoint of `spread`."""
     data = array(x)
-    wide = wide_enough(data)
+    wide = widened(data)
     total = as_array(wide.sum(axis=axes, dtype=wide.dtype)).astype(data.dtype, copy=False).reshape(shape)
     return record(sum_backward, (x,), total, (data.shape, axes))
 
@@ -134,7 +130,7 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
 
 @quiet
 def _mean(data, axes, keepdim):
-    total = wide_enough(data).sum(axis=axes, keepdims=bool(keepdim)) / count_along(data.shape, axes)
+    total = widened(data).sum(axis=axes, keepdims=bool(keepdim)) / count_along(data.shape, axes)
     return as_array(total).astype(data.dtype, copy=False)
 
 
@@ -174,7 +170,7 @@ def _var(name, input, dim, unbiased, keepdim, correction):
             f"numel divided by output numel).",
             stacklevel=3,
         )
-    wide = wide_enough(data)
+    wide = widened(data)
     with np.errstate(all="ignore"):
         deviation = wide - _mean(wide, axes, True)
         y = as_array((deviation * deviation).sum(axis=axes, keepdims=bool(keepdim)) / max(freedom, 0))
@@ -217,7 +213,7 @@ def logsumexp(input, dim, keepdim=False):
         input = cast(input, dtypes.get_default_dtype().numpy)
     data = array(input)
     axes = axes_of(dim, data.ndim)
-    wide = wide_enough(data)
+    wide = widened(data)
     with np.errstate(all="ignore"):
         top = wide.max(axis=axes, keepdims=True) if count_along(data.shape, axes) else wide.dtype.type(0)
         top = np.where(np.isfinite(top), top, wide.dtype.type(0))
@@ -247,12 +243,12 @@ def cumsum(input, dim, *, dtype=None):
 @quiet
 def _running_sum(x, axis, reverse):
     data = array(x)
-    lines = at_least_1d(data)
+    lines = widened(at_least_1d(data))
     if reverse:
-        y = np.flip(np.flip(lines, axis).cumsum(axis=axis, dtype=data.dtype), axis)
+        y = np.flip(np.flip(lines, axis).cumsum(axis=axis, dtype=lines.dtype), axis)
     else:
-        y = lines.cumsum(axis=axis, dtype=data.dtype)
-    return record(cumsum_backward, (x,), y.reshape(data.shape), (axis, reverse))
+        y = lines.cumsum(axis=axis, dtype=lines.dtype)
+    return record(cumsum_backward, (x,), y.astype(data.dtype, copy=False).reshape(data.shape), (axis, reverse))
 
 
 def cumsum_backward(node, g, axis, reverse):
@@ -270,7 +266,7 @@ def prod(input, dim=None, keepdim=False, *, dtype=None):
         input = cast(input, np.dtype(np.int64) if dtype is None else dtypes.as_dtype(dtype).numpy)
     data = array(input)
     axes = axes_of(None if dim is None else wrap_dim(dim, data.ndim), data.ndim)
-    y = as_array(wide_enough(data).prod(axis=axes)).astype(data.dtype, copy=False)
+    y = as_array(widened(data).prod(axis=axes)).astype(data.dtype, copy=False)
     return record(prod_backward, (input,), y.reshape(reduced_shape(data.shape, axes, keepdim)), (input, axes))
 
 
@@ -292,7 +288,9 @@ def cumprod(input, dim, *, dtype=None):
     axis = wrap_dim(dim, data.ndim)
     if data.ndim == 0:
         return clone(input)
-    return record(cumprod_backward, (input,), data.cumprod(axis=axis, dtype=data.dtype), (input, axis))
+    wide = widened(data)
+    y = wide.cumprod(axis=axis, dtype=wide.dtype).astype(data.dtype, copy=False)
+    return record(cumprod_backward, (input,), y, (input, axis))
 
 
 def cumprod_backward(node, g, x, axis):

@@ -8,6 +8,7 @@ import numpy as np
 
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops.casting import array, without_gradient
 from tinyrnn.ops.extremes import amax_backward, pick
 from tinyrnn.ops.gathering import gather
@@ -24,6 +25,7 @@ def _order(x, dim, descending):
     """The stable order along `dim`; NaN counts as the largest, as in PyTorch."""
     if x.ndim == 0:
         return np.zeros_like(x, dtype=np.int64)
+    x = widened(x)  # the sort of ml_dtypes' bfloat16 does not know where NaN belongs
     if not descending:
         return np.argsort(x, axis=dim, kind="stable").astype(np.int64, copy=False)
     backwards = np.argsort(np.flip(x, dim), axis=dim, kind="stable")

@@ -23,7 +23,7 @@ from tinyrnn.ops.transfer import transfer
 
 _TYPE_NAMES = {
     "bool": "Bool", "uint8": "Byte", "int8": "Char", "int16": "Short", "int32": "Int", "int64": "Long",
-    "float16": "Half", "float32": "Float", "float64": "Double",
+    "float16": "Half", "bfloat16": "BFloat16", "float32": "Float", "float64": "Double",
 }  # fmt: skip
 
 

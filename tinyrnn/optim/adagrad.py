@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn.engine.base import wrap
+from tinyrnn.kernels.narrow import written_in_32_bits
 from tinyrnn.optim.optimizer import Optimizer, check_range, descent
 
 
@@ -62,6 +63,10 @@ class Adagrad(Optimizer):
             grad = descent(p, group)
             state["step"].array += 1
             rate = group["lr"] / (1 + (float(state["step"].array) - 1) * group["lr_decay"])
-            total = state["sum"].array
-            total += grad * grad
-            p.array[...] -= rate * (grad / (np.sqrt(total) + group["eps"]))
+            _step(p.array, grad, state["sum"].array, rate, group["eps"])
+
+
+@written_in_32_bits(0, 2)
+def _step(param: np.ndarray, grad: np.ndarray, total: np.ndarray, rate: float, eps: float) -> None:
+    total += grad * grad
+    param -= rate * (grad / (np.sqrt(total) + eps))

@@ -10,6 +10,7 @@ import numpy as np
 from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import version_of, wrap
 from tinyrnn.grad_modes import enable_grad
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.optim.line_search import Point, strong_wolfe
 from tinyrnn.optim.optimizer import Optimizer, check_range
 
@@ -123,11 +124,10 @@ class LBFGS(Optimizer):
             return closure()
 
     def _gradient(self) -> np.ndarray:
-        """The gradients of all parameters, one after the other."""
+        """The gradients of all parameters, one after the other; those of 16-bit ones in float32, as is all that follows."""
         params = self.param_groups[0]["params"]
-        return np.concatenate(
-            [np.zeros(p.array.size, p.array.dtype) if p.grad is None else p.grad.array.ravel() for p in params]
-        )
+        flat = [np.zeros(p.array.size, p.array.dtype) if p.grad is None else p.grad.array.ravel() for p in params]
+        return widened(np.concatenate(flat))
 
     def _move(self, t: float, direction: np.ndarray) -> None:
         start = 0

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn.engine.base import wrap
+from tinyrnn.kernels.narrow import written_in_32_bits
 from tinyrnn.optim.optimizer import Optimizer, check_range, descent
 
 
@@ -55,19 +56,10 @@ class RMSprop(Optimizer):
     def update(self, params: list, group: dict[str, Any]) -> None:
         for p in params:
             state = self._state_of(p, group)
-            grad = descent(p, group)
             state["step"].array += 1
-            mean_square = _decay(state["square_avg"].array, group["alpha"], grad * grad)
-            if group["centered"]:
-                mean = _decay(state["grad_avg"].array, group["alpha"], grad)
-                mean_square = mean_square - mean * mean
-            step = grad / (np.sqrt(mean_square) + group["eps"])
-            if group["momentum"]:
-                buffer = state["momentum_buffer"].array
-                buffer *= group["momentum"]
-                buffer += step
-                step = buffer
-            p.array[...] -= group["lr"] * step
+            mean = state["grad_avg"].array if group["centered"] else None
+            buffer = state["momentum_buffer"].array if group["momentum"] else None
+            _step(p.array, descent(p, group), state["square_avg"].array, mean, buffer, group)
 
     def _state_of(self, p: Any, group: dict[str, Any]) -> dict[str, Any]:
         state = self.state[p]
@@ -77,6 +69,20 @@ class RMSprop(Optimizer):
             if needed and name not in state:
                 state[name] = wrap(np.zeros_like(p.array))
         return state
+
+
+@written_in_32_bits(0, 2, 3, 4)
+def _step(param: Any, grad: Any, square: Any, mean: Any, buffer: Any, group: dict[str, Any]) -> None:
+    mean_square = _decay(square, group["alpha"], grad * grad)
+    if mean is not None:
+        _decay(mean, group["alpha"], grad)
+        mean_square = mean_square - mean * mean
+    step = grad / (np.sqrt(mean_square) + group["eps"])
+    if buffer is not None:
+        buffer *= group["momentum"]
+        buffer += step
+        step = buffer
+    param -= group["lr"] * step
 
 
 def _decay(mean: np.ndarray, decay: float, new: np.ndarray) -> np.ndarray:

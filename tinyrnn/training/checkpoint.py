@@ -17,14 +17,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
 from tinyrnn.engine.base import wrap
-from tinyrnn.files import write_atomically
+from tinyrnn.files import stored_array, write_atomically
 from tinyrnn.seq2seq.model import Seq2Seq
 
 WEIGHTS: Final = "model.safetensors"
 CONFIG: Final = "config.json"
 FORMAT: Final = "tinyrnn-seq2seq-1"
 
-_KINDS: Final = ("F16", "F32", "F64")
+_KINDS: Final = ("BF16", "F16", "F32", "F64")
 
 
 class CheckpointError(ValueError):
@@ -158,7 +158,7 @@ def _read_weights(path: Path) -> tuple[dict[str, np.ndarray], str]:
                     raise CheckpointError(
                         f"{path}: expected for {name} one of the types {', '.join(_KINDS)}, got {kind}; restore the file"
                     )
-            weights = {name: file.get_tensor(name) for name in kinds}
+            weights = {name: stored_array(file, name) for name in kinds}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
             f"{path}: expected a whole safetensors file, got one cut off or damaged ({error}); restore it"

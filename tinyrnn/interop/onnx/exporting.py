@@ -73,6 +73,11 @@ def export(
     """
     onnx = onnx_package()
     example = Example(model, args if isinstance(args, tuple) else (args,), dict(kwargs or {}), input_names)
+    if any(array.dtype.kind == "V" for array in (*example.arrays, *[each.array for each in model.state_dict().values()])):
+        raise NotImplementedError(
+            "export: the model or an input is in bfloat16, which ONNX Runtime computes few operators in; export it in float32, "
+            "with model.float()"
+        )
     outputs = list(output_names or [])
     for name in (names := example.names + outputs):
         if names.count(name) > 1:

@@ -1,9 +1,14 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Products of matrices: cpp/gemm.h for float32 and float64 arrays with any strides, the reference for everything else."""
+"""Products of matrices: cpp/gemm.h for float32 and float64 arrays with any strides, and for 16-bit floats in float32.
+
+The reference is for everything else.
+"""
 
 cimport numpy as cnp
 
 from tinyrnn.kernels import reference
+from tinyrnn.kernels.narrow import in_32_bits, is_narrow
+
 from tinyrnn.kernels.cpu.native cimport kernels, threads
 from tinyrnn.kernels.cpu.table cimport GemmProblem
 
@@ -149,7 +154,8 @@ cdef void run_batch(GemmProblem* problem, Batch* batch, int double_precision):
 
 def matmul_forward(a, b):
     if not is_pair(a, b):
-        return reference.matmul_forward(a, b)
+        kernel = in_32_bits(matmul_forward) if is_narrow(a) else reference.matmul_forward
+        return kernel(a, b)
     cdef cnp.ndarray x = <cnp.ndarray>a, y = <cnp.ndarray>b, out
     cdef cnp.npy_intp shape[MAX_DIMS]
     cdef Batch batch
@@ -182,7 +188,8 @@ cdef bint is_linear(object x, object weight, object bias):
 
 def linear_forward(x, weight, bias):
     if not is_linear(x, weight, bias):
-        return reference.linear_forward(x, weight, bias)
+        kernel = in_32_bits(linear_forward) if is_narrow(x) else reference.linear_forward
+        return kernel(x, weight, bias)
     cdef cnp.npy_intp shape[2]
     cdef GemmProblem problem = problem_of(<cnp.ndarray>x, <cnp.ndarray>weight, True)
     shape[0] = problem.M

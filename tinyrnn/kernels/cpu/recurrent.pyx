@@ -1,8 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """The fused sweep of recurrent layers, forward and backward: a layer's arrays brought into the form of cpp/recurrent.h.
 
-Float32 and float64 arrays are computed here, whatever their layout (weights and states are made contiguous if they are not);
-everything else, and empty layers, by the reference.
+Float32 and float64 arrays are computed here, whatever their layout (weights and states are made contiguous if they are not), and
+16-bit floats in float32; everything else, and empty layers, by the reference.
 """
 
 cimport numpy as cnp
@@ -11,6 +11,7 @@ from libc.string cimport memset
 import numpy as np
 
 from tinyrnn.kernels import reference
+from tinyrnn.kernels.narrow import in_32_bits, is_narrow
 from tinyrnn.kernels.sweeps import Saved, Sweep
 
 from tinyrnn.kernels.cpu.native cimport kernels, threads
@@ -205,7 +206,8 @@ cdef int run(bint backward, LayerProblem* layer, int kind) except -1:
 
 def recurrent_forward(mode, x, batch_sizes, sweeps, save):
     if not can_run(mode, x, sweeps, batch_sizes):
-        return reference.recurrent_forward(mode, x, batch_sizes, sweeps, save)
+        kernel = in_32_bits(recurrent_forward, 1) if is_narrow(x) else reference.recurrent_forward
+        return kernel(mode, x, batch_sizes, sweeps, save)
     cdef Arrays arrays = Arrays(x)
     cdef LayerProblem layer
     describe_layer(&layer, arrays, mode, x, batch_sizes, sweeps)
@@ -268,7 +270,8 @@ cdef int describe_saved(SweepProblem* sweep, Arrays arrays, object saved) except
 
 def recurrent_step(mode, x, states, weights):
     if not can_step(mode, x, states, weights):
-        return reference.recurrent_step(mode, x, states, weights)
+        kernel = in_32_bits(recurrent_step, 1) if is_narrow(x) else reference.recurrent_step
+        return kernel(mode, x, states, weights)
     cdef cnp.ndarray first = x, h_0 = states[0]
     cdef int kind = cnp.PyArray_TYPE(first)
     cdef long one_step = cnp.PyArray_DIM(first, 0), layers = cnp.PyArray_DIM(h_0, 0), number, size
@@ -338,9 +341,8 @@ cdef bint can_step(str mode, object x, tuple states, list weights):
 
 def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x):
     if not can_run(mode, x, sweeps, batch_sizes):
-        return reference.recurrent_backward(
-            mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x
-        )
+        kernel = in_32_bits(recurrent_backward, 4) if is_narrow(x) else reference.recurrent_backward
+        return kernel(mode, grad_output, grad_finals, grad_cells, x, batch_sizes, sweeps, output, saved, needs_x)
     cdef Arrays arrays = Arrays(x)
     cdef LayerProblem layer
     describe_layer(&layer, arrays, mode, x, batch_sizes, sweeps)

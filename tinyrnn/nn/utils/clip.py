@@ -14,6 +14,7 @@ from tinyrnn import dtypes
 from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import as_array, version_of, wrap
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.kernels.narrow import widened
 
 
 def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
@@ -29,10 +30,10 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
     if not arrays:
         return wrap(np.zeros((), dtypes.get_default_dtype().numpy))
     if norm_type == 2.0:
-        dtype = np.result_type(*arrays)
-        total = as_array(backend(arrays[0]).global_norm(arrays)).astype(dtype)
+        total = as_array(backend(arrays[0]).global_norm(arrays))
     else:
         total = as_array(_norm(np.stack([_norm(array, norm_type) for array in arrays]), norm_type))
+    total = total.astype(np.result_type(*arrays), copy=False)
     if error_if_nonfinite and not np.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, so it cannot be "
@@ -43,14 +44,14 @@ def get_total_norm(tensors: Any, norm_type: float = 2.0, error_if_nonfinite: boo
 
 
 def _norm(array: Any, norm_type: float) -> Any:
-    magnitudes = np.abs(array)
+    magnitudes = widened(np.abs(array))
     if norm_type == math.inf:
         return magnitudes.max() if magnitudes.size else np.zeros_like(magnitudes, shape=())
     if norm_type == -math.inf:
         return magnitudes.min() if magnitudes.size else np.full_like(magnitudes, math.inf, shape=())
     if norm_type == 0:
-        return (magnitudes != 0).sum().astype(array.dtype)
-    return ((magnitudes**norm_type).sum() ** (1.0 / norm_type)).astype(array.dtype)
+        return (magnitudes != 0).sum().astype(magnitudes.dtype)
+    return (magnitudes**norm_type).sum() ** (1.0 / norm_type)
 
 
 def clip_grad_norm_(parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Any:
