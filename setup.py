@@ -13,6 +13,7 @@ import json
 import os
 import platform
 import re
+import subprocess
 import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -24,6 +25,8 @@ from setuptools.command.build_ext import build_ext
 ROOT = Path(__file__).resolve().parent
 NATIVE = Path("tinyrnn/kernels/cpu/native.pyx")  # the module that the C++ kernels are linked into
 CPP = Path("tinyrnn/kernels/cpu/cpp")
+SHARED = "tinyrnn._cython_shared"  # what Cython would otherwise put into every module: 300 kB in all
+SHARED_SOURCE = Path("build/cython/_cython_shared.c")
 REQUIRED = os.environ.get("TINYRNN_REQUIRE_EXT") == "1"
 LEFT_OUT = os.environ.get("TINYRNN_NO_EXT") == "1"
 SANITIZED = os.environ.get("TINYRNN_SANITIZE") == "1"
@@ -88,6 +91,17 @@ def extension(source):
     )
 
 
+def shared_extension():
+    unix = os.name == "posix"
+    return Extension(
+        SHARED,
+        [SHARED_SOURCE.as_posix()],
+        extra_compile_args=[*COMPILE, *SMALL] if unix else [],
+        extra_link_args=LINK if unix else [],
+        optional=not REQUIRED,
+    )
+
+
 def flags_for(source, fast):
     """What the compiler is told for one C++ file of kernels: each is for one instruction set."""
     source = Path(source)
@@ -124,10 +138,20 @@ def translate(extensions):
     import numpy
     from Cython.Build import cythonize
 
-    directives = {"auto_pickle": False}  # 50 kB for what nobody may do: tensors and nodes are never pickled
-    translated = cythonize(extensions, build_dir="build/cython", language_level=3, quiet=True, compiler_directives=directives)
+    SHARED_SOURCE.parent.mkdir(parents=True, exist_ok=True)
+    unused = ["--exclude", "MemoryView,AutoPickle"]
+    subprocess.run([sys.executable, "-m", "cython", "generate-shared", *unused, str(SHARED_SOURCE)], check=True)
+    ours = [each for each in extensions if each.name != SHARED]
+    translated = cythonize(
+        ours,
+        build_dir="build/cython",
+        language_level=3,
+        quiet=True,
+        compiler_directives={"auto_pickle": False},  # 50 kB for what nobody may do: tensors and nodes are never pickled
+        shared_utility_qualified_name=SHARED,
+    )
     c_files = {each.name: each.sources for each in translated}
-    for each in extensions:
+    for each in ours:
         each.sources = c_files[each.name]
         each.include_dirs.append(numpy.get_include())
 
@@ -140,6 +164,8 @@ def fingerprints(extensions):
     package = ROOT / "tinyrnn"
     result = {}
     for each in extensions:
+        if each.name == SHARED:
+            continue
         files = {Path(file).resolve() for source in each.sources for file in tree.all_dependencies(source)}
         files |= {Path(header).resolve() for header in each.depends}
         ours = sorted(file for file in files if file.is_relative_to(package))
@@ -212,7 +238,9 @@ class BuildExtensions(build_ext):
 
     def leave_out_what_is_incomplete(self):
         """Modules with a .pxd share C structures, so they come together or not at all, and with them those that use them."""
-        definitions = {each.name: each.name.partition(".")[2].replace(".", "/") + ".pxd" for each in self.extensions}
+        if SHARED in self.failed:  # all use it
+            self.failed = {each.name for each in self.extensions}
+        definitions = {each.name: each.name.partition(".")[2].replace(".", "/") + ".pxd" for each in self.extensions if each.name != SHARED}
         shared = {name: file for name, file in definitions.items() if (ROOT / "tinyrnn" / file).exists()}
         if not self.failed.isdisjoint(shared):
             users = {name for name in definitions if not self.made_from[name].keys().isdisjoint(shared.values())}
@@ -227,6 +255,6 @@ class BuildExtensions(build_ext):
 
 
 setup(
-    ext_modules=[] if LEFT_OUT else [extension(source) for source in sources()],
+    ext_modules=[] if LEFT_OUT else [shared_extension(), *map(extension, sources())],
     cmdclass={"build_ext": BuildExtensions},
 )
