@@ -82,16 +82,17 @@ def test_files():
 
 def test_files_in_a_fresh_process(tmp_path, run_python):
     """safetensors does not load ml_dtypes by itself."""
+    tinyrnn.save({"number": ml_dtypes.bfloat16(3)}, tmp_path / "number")
     tinyrnn.save(nn.Linear(2, 2).bfloat16().state_dict(), tmp_path / "ours")
     interop = pytest.importorskip("tinyrnn.interop.torch")
     interop.save_file(nn.Linear(2, 2).bfloat16(), tmp_path / "plain")
-    code = """
-import tinyrnn
-from tinyrnn.interop import torch
-print(tinyrnn.load("ours")["bias"].dtype, torch.load_file("plain")["bias"].dtype)
-"""
-    done = run_python(code)
-    assert done.stdout.split() == ["tinyrnn.bfloat16"] * 2, done.stderr
+    for read in (
+        "load('ours')['bias']",
+        "interop.torch.load_file('plain')['bias']",
+        "tensor(tinyrnn.load('number')['number'])",
+    ):
+        done = run_python(f"import tinyrnn, tinyrnn.interop.torch; print(tinyrnn.{read}.dtype)")
+        assert done.stdout == "tinyrnn.bfloat16\n", done.stderr
 
 
 def test_files_without_the_package(tmp_path, monkeypatch):

@@ -63,7 +63,8 @@ def test_the_step(mode, kernels, dtype):
     call = Call(mode, [1, 1], I=5, dtype=dtype)
     (sweep,) = call.sweeps
     states = tuple([each[None] for each in (sweep.h_0, sweep.c_0) if each is not None])
-    arguments = mode, call.x, states, [sweep[:4]] * 1
+    states, weights = tuple([np.concatenate([each, each]) for each in states]), [sweep[:4]] * 2
+    arguments = mode, call.x, states, weights
     assert_rounded(kernels.recurrent_step(*arguments), kernels.recurrent_step(*widened(arguments)), dtype)
 
 
@@ -106,6 +107,7 @@ def test_other_kernels(rng, kernels, name, dtype):
     last_bit = 2**-10 if dtype == np.float16 else 2**-7  # compiled sums may differ from NumPy's before they are rounded
     for a, b in zip(flat([got]), flat([wide]), strict=True):
         assert a.dtype == dtype
+        assert kernels is cpu or (a == b.astype(dtype)).all()
         np.testing.assert_allclose(a.astype(float), b.astype(dtype).astype(float), rtol=last_bit)
 
 

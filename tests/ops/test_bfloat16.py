@@ -129,6 +129,7 @@ def test_infinities_and_nan():
     assert (x * 10)[:2].tolist() == [float("inf")] * 2 and x.isnan().tolist() == [False, False, True, False]
     assert x.isfinite().tolist() == [True, False, False, True] and x.nan_to_num(0, 1)[1:3].tolist() == [1, 0]
     assert tinyrnn.isclose(x, x, equal_nan=True).all() and x.max().isnan() and x.sort()[1].tolist() == [3, 0, 1, 2]
+    assert x[[2, 1, 0, 1, 2]].unique()[:2].tolist() == [x[0].item(), float("inf")], "NaN comes last"
     with pytest.raises(RuntimeError, match="without overflow"):
         x.fill_(1e39)
 

@@ -71,6 +71,32 @@ def test_steps_and_states_beside_pytorch(rng, name):
         np.testing.assert_allclose(a, b, rtol=2**-5, atol=2**-6 * np.abs(b).max())
 
 
+@pytest.mark.parametrize("name", ["Adam", "Adagrad", "RMSprop", "SGD with momentum"])
+def test_a_step_is_rounded_once(name):
+    found = []
+    for dtype in (tinyrnn.float32, tinyrnn.bfloat16):
+        p = tinyrnn.tensor(np.random.default_rng(0).normal(size=100)).bfloat16().to(dtype).requires_grad_()
+        optimizer = getattr(optim, name.split()[0])([p], **OPTIMIZERS[name] | {"lr": 1.0})
+        p.grad = tinyrnn.tensor(np.random.default_rng(1).normal(size=100)).bfloat16().to(dtype)
+        optimizer.step()
+        found.append(p.detach().bfloat16())
+    assert (found[0] == found[1]).sum() >= 98, "but for last bits of float32 that decide a rounding"
+
+
+def test_the_history_of_lbfgs_is_in_float32():
+    p = tinyrnn.tensor([1.0, 2.0], dtype=tinyrnn.bfloat16, requires_grad=True)
+    optimizer = optim.LBFGS([p])
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    assert optimizer.state[p]["d"].dtype == tinyrnn.float32 and p.abs().max().item() < 0.01
+
+
 def test_states_are_saved_and_loaded(tmp_path):
     p = tinyrnn.ones(3, dtype=tinyrnn.bfloat16, requires_grad=True)
     optimizer = optim.Adam([p])
@@ -90,5 +116,8 @@ def test_clipping_by_other_norms():
         found = nn.utils.clip_grad_norm_([p], 0.5, norm_type)
         assert found.dtype == p.grad.dtype == tinyrnn.bfloat16 and found.item() == pytest.approx(norm, rel=2**-8)
     p.grad = tinyrnn.ones(1000, dtype=tinyrnn.bfloat16)
+    half = tinyrnn.ones(1000, dtype=tinyrnn.float16, requires_grad=True)
+    half.grad = tinyrnn.full((1000,), 100.0, dtype=tinyrnn.float16)
+    assert nn.utils.clip_grad_norm_([half], 1.0, 3).item() == pytest.approx(1000, rel=1e-3), "no sum overflows"
     nn.utils.clip_grad_value_([p], 0.25)
     assert p.grad.dtype == tinyrnn.bfloat16 and p.grad.max().item() == 0.25
