@@ -240,7 +240,9 @@ class BuildExtensions(build_ext):
         """Modules with a .pxd share C structures, so they come together or not at all, and with them those that use them."""
         if SHARED in self.failed:  # all use it
             self.failed = {each.name for each in self.extensions}
-        definitions = {each.name: each.name.partition(".")[2].replace(".", "/") + ".pxd" for each in self.extensions if each.name != SHARED}
+        definitions = {
+            each.name: each.name.partition(".")[2].replace(".", "/") + ".pxd" for each in self.extensions if each.name != SHARED
+        }
         shared = {name: file for name, file in definitions.items() if (ROOT / "tinyrnn" / file).exists()}
         if not self.failed.isdisjoint(shared):
             users = {name for name in definitions if not self.made_from[name].keys().isdisjoint(shared.values())}

@@ -68,7 +68,6 @@ _BY_NAMES: dict[str, str] = {
     "NLLLoss2d": "NLLLoss",
     "onnx": "interop.onnx.export",
     "parametrize spectral_norm prune orthogonal": "weight_norm",
-    "pin_memory": "the tensor itself, in main memory",
     "profiler autograd_profiler": "autograd.tape(loss), which lists every op",
     "register_full_backward_hook register_backward_hook register_full_backward_pre_hook": (
         "register_forward_hook, and Tensor.register_hook on the output it is given"

@@ -421,6 +421,8 @@ class Tensor(TensorBase):
     __format__ = conversion.formatted
     numpy, __array__, __array_wrap__ = conversion.numpy, conversion.to_array, conversion.wrap_array
     __dlpack__, __dlpack_device__ = conversion.to_dlpack, conversion.dlpack_device
+    __cuda_array_interface__ = property(conversion.cuda_array_interface)
+    pin_memory, get_device = conversion.pin_memory, conversion.get_device
     to, type, type_as, cpu, cuda = conversion.to, conversion.type_, conversion.type_as, conversion.cpu, conversion.cuda
     float, double, half, bfloat16 = conversion.float_, conversion.double, conversion.half, conversion.bfloat16
     int, long, short = conversion.int_, conversion.long, conversion.short

@@ -10,6 +10,7 @@ import numpy as np
 from tinyrnn import creation, devices, dtypes, legacy
 from tinyrnn.engine.base import TensorBase, as_array, version_of, wrap
 from tinyrnn.engine.tape import requires_grad
+from tinyrnn.kernels.gpu import loader
 from tinyrnn.memory_formats import order_of
 from tinyrnn.ops.casting import cast
 from tinyrnn.ops.transfer import transfer
@@ -149,7 +150,7 @@ def to_dlpack(self, **options: Any) -> Any:
     """The DLPack capsule of the tensor's memory."""
     if requires_grad(self):
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-    if self.array.dtype.kind == "V":
+    if self.array.dtype.kind == "V" and isinstance(self.array, np.ndarray):
         raise BufferError("__dlpack__: NumPy does not export bfloat16; use tensor.float(), or tinyrnn.interop.torch.to_torch")
     return self.array.__dlpack__(**options)
 
@@ -157,6 +158,32 @@ def to_dlpack(self, **options: Any) -> Any:
 def dlpack_device(self) -> tuple[int, int]:
     """DLPack's numbers for the device."""
     return self.array.__dlpack_device__()
+
+
+def cuda_array_interface(self) -> Any:
+    """The protocol by which CuPy, Numba and PyTorch share the memory of a GPU; AttributeError in main memory."""
+    if requires_grad(self):
+        raise RuntimeError("Can't get __cuda_array_interface__ on a tensor that requires grad; use tensor.detach()")
+    return self.array.__cuda_array_interface__
+
+
+def pin_memory(self, device: Any = None) -> Any:
+    """A copy in page-locked main memory, from which a GPU copies faster.
+
+    Raises
+    ------
+    RuntimeError
+        If there is no GPU to copy to, or the tensor lies on it already.
+    """
+    if not isinstance(self.array, np.ndarray):
+        raise RuntimeError("pin_memory: only tensors in main memory can be pinned, and this one lies on a GPU")
+    return wrap(loader.pinned(self.array))
+
+
+def get_device(self) -> int:
+    """The number of the GPU that the tensor lies on; -1 in main memory."""
+    found = devices.of_array(self.array)
+    return -1 if found.type == "cpu" else int(found.index or 0)
 
 
 # ---- to other dtypes and devices ----
@@ -214,7 +241,8 @@ def _destination(args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, An
 def type_(self, dtype: Any = None) -> Any:
     """``type(dtype)`` converts; ``type()`` names the type as PyTorch does, e.g. ``"torch.FloatTensor"``."""
     if dtype is None:
-        return legacy.name_of(dtypes.of_array(self.array))
+        name = legacy.name_of(dtypes.of_array(self.array))
+        return name if isinstance(self.array, np.ndarray) else name.replace("torch.", "torch.cuda.")
     return to(self, legacy.dtype_of(dtype))
 
 

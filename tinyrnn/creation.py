@@ -13,6 +13,7 @@ from tinyrnn import dtypes
 from tinyrnn.devices import is_array, library, of_array, put
 from tinyrnn.dtypes import dtype as Dtype
 from tinyrnn.engine.base import TensorBase, wrap
+from tinyrnn.kernels.gpu import loader
 from tinyrnn.memory_formats import order_of
 from tinyrnn.ops.casting import convert_number
 from tinyrnn.size import Size
@@ -99,8 +100,13 @@ def from_numpy(ndarray: np.ndarray) -> Any:
     return wrap(ndarray.view(np.ndarray))
 
 
+_DLPACK_CUDA = 2  # DLPack's number for GPUs
+
+
 def from_dlpack(ext_tensor: Any) -> Any:
-    """A tensor that shares the memory of anything that speaks DLPack (``__dlpack__``), such as a PyTorch tensor."""
+    """A tensor that shares the memory of anything that speaks DLPack, such as a PyTorch tensor, on a CPU or a GPU."""
+    if ext_tensor.__dlpack_device__()[0] == _DLPACK_CUDA:
+        return wrap(loader.cupy().from_dlpack(ext_tensor))
     try:
         array = np.from_dlpack(ext_tensor)
     except RuntimeError as error:

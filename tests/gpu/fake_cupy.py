@@ -104,6 +104,16 @@ class ndarray:
     device = _Device()
 
     @property
+    def __cuda_array_interface__(self):
+        return {**self._array.__array_interface__, "version": 3}
+
+    def __dlpack__(self, **options):
+        return self._array.__dlpack__()
+
+    def __dlpack_device__(self):
+        return (2, 0)
+
+    @property
     def data(self):
         return types.SimpleNamespace(ptr=self._array.ctypes.data)
 
@@ -216,6 +226,11 @@ def asarray(value, dtype=None):
 
 
 array = asarray
+
+
+def from_dlpack(value):
+    assert value.__dlpack_device__()[0] == 2
+    return ndarray(np.asarray(types.SimpleNamespace(__array_interface__=value.__cuda_array_interface__)))
 
 
 def asnumpy(value):
@@ -551,6 +566,7 @@ cuda.Device = _Place
 cuda.Stream = _Stream
 cuda.get_current_stream = lambda: _stream
 cuda.Event = _Event
+cuda.alloc_pinned_memory = bytearray
 cuda.get_elapsed_time = _elapsed
 _PROPERTIES = {"name": b"stand-in", "major": 9, "minor": 0, "totalGlobalMem": 2**30, "multiProcessorCount": 132}
 cuda.runtime = types.SimpleNamespace(

@@ -141,6 +141,30 @@ def test_what_programs_ask(cuda):
     assert "CuPy" in tinyrnn.show_config()
 
 
+def test_memory_is_shared_with_other_libraries(cuda, rng):
+    x = tinyrnn.tensor(rng.normal(size=(2, 3)), device="cuda")
+    shared = tinyrnn.from_dlpack(x)
+    shared.mul_(2)
+    assert shared.device == cuda and shared.data_ptr() == x.data_ptr() and (shared == x).all()
+    interface = x.__cuda_array_interface__
+    assert interface["shape"] == (2, 3) and interface["data"][0] == x.data_ptr()
+    assert not hasattr(x.cpu(), "__cuda_array_interface__")
+    with pytest.raises(RuntimeError, match=r"use tensor\.detach"):
+        x.requires_grad_().__cuda_array_interface__
+
+
+def test_pinned_memory_and_names_of_types(cuda, rng):
+    x = tinyrnn.tensor(rng.normal(size=(2, 3)))
+    pinned = x.T.pin_memory()
+    assert pinned.device.type == "cpu" and (pinned == x.T).all() and pinned.data_ptr() != x.data_ptr()
+    assert tinyrnn.ones(0, 3).pin_memory().shape == (0, 3)
+    there = pinned.to("cuda", non_blocking=True)
+    assert (there.get_device(), pinned.get_device()) == (0, -1)
+    assert (there.type(), pinned.type()) == ("torch.cuda.DoubleTensor", "torch.DoubleTensor")
+    with pytest.raises(RuntimeError, match="only tensors in main memory can be pinned"):
+        there.pin_memory()
+
+
 def test_events(cuda):
     start, end, untimed = (tinyrnn.cuda.Event(enable_timing=timed) for timed in (True, True, False))
     start.record()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 
 import numpy as np
@@ -99,6 +100,24 @@ def test_adagrad(options):
 @pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
 def test_defaults_and_float32(name):
     compare(lambda optim, params: getattr(optim, name)(params), dtype="float32", tolerance=2e-6)
+
+
+@pytest.mark.parametrize("name", ["SGD", "Adam", "AdamW", "RMSprop", "Adagrad"])
+def test_ways_of_pytorch_change_nothing(name):
+    """foreach and fused are allowed where PyTorch has them, and refused together."""
+    theirs = inspect.signature(getattr(pytest.importorskip("torch").optim, name)).parameters
+    ways = [way for way in ("foreach", "fused") if way in theirs]
+    results = []
+    for options in ({}, *[{way: True} for way in ways]):
+        p = nn.Parameter(tinyrnn.arange(1.0, 4.0))
+        optimizer = getattr(optim, name)([p], lr=0.1, **options)
+        (p * p).sum().backward()
+        optimizer.step()
+        results.append(p.detach().numpy())
+    assert len(results) > 1 and all((each == results[0]).all() for each in results)
+    if "fused" in ways:
+        with pytest.raises(RuntimeError, match=r"`fused` and `foreach` cannot be `True` together"):
+            getattr(optim, name)([p], lr=0.1, foreach=True, fused=True)
 
 
 def test_decoupled_adam_is_adamw():

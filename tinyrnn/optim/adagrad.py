@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyrnn.engine.base import wrap
 from tinyrnn.kernels.narrow import written_in_32_bits
-from tinyrnn.optim.optimizer import Optimizer, check_range, descent
+from tinyrnn.optim.optimizer import Optimizer, check_range, check_ways, descent
 
 
 class Adagrad(Optimizer):
@@ -24,6 +24,8 @@ class Adagrad(Optimizer):
         What s starts with.
     maximize : bool
         Ascend.
+    foreach, fused : bool, optional
+        Ways of PyTorch to take the step: see `check_ways`.
     """
 
     def __init__(
@@ -36,6 +38,8 @@ class Adagrad(Optimizer):
         eps: float = 1e-10,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -45,6 +49,7 @@ class Adagrad(Optimizer):
             "initial_accumulator_value": initial_accumulator_value,
             "maximize": maximize,
         }
+        check_ways(foreach, fused)
         super().__init__(params, defaults)
 
     def check_options(self, group: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyrnn.engine.base import wrap
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.optim.optimizer import Optimizer, check_range, same_kind
+from tinyrnn.optim.optimizer import Optimizer, check_range, check_ways, same_kind
 
 
 class Adam(Optimizer):
@@ -25,6 +25,8 @@ class Adam(Optimizer):
         v' uses the largest v so far (Reddi, Kale & Kumar 2018).
     maximize : bool
         Ascend.
+    foreach, fused : bool, optional
+        Ways of PyTorch to take the step: see `check_ways`.
     """
 
     def __init__(
@@ -37,6 +39,8 @@ class Adam(Optimizer):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
         defaults = {
@@ -48,6 +52,7 @@ class Adam(Optimizer):
             "maximize": maximize,
             "decoupled_weight_decay": decoupled_weight_decay,
         }
+        check_ways(foreach, fused)
         super().__init__(params, defaults)
 
     def check_options(self, group: dict[str, Any]) -> None:
@@ -102,5 +107,8 @@ class AdamW(Adam):
         amsgrad: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, decoupled_weight_decay=True)
+        ways = {"foreach": foreach, "fused": fused}
+        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, **ways, decoupled_weight_decay=True)

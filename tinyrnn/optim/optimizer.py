@@ -184,6 +184,18 @@ def check_range(name: str, value: Any, low: float, below: float = float("inf")) 
         raise ValueError(f"Invalid {name}: {value}, expected {low} <= {name}{'' if below == float('inf') else f' < {below}'}")
 
 
+def check_ways(foreach: bool | None, fused: bool | None = None) -> None:
+    """`foreach` and `fused` say how PyTorch is to take one step for many parameters; the results are those of any other way.
+
+    Raises
+    ------
+    RuntimeError
+        If both are asked for.
+    """
+    if foreach and fused:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")
+
+
 def descent(p: Any, group: dict[str, Any]) -> Any:
     """The gradient array to go down along: the other way if the group says `maximize`, plus its weight_decay times p."""
     grad = -p.grad.array if group["maximize"] else p.grad.array

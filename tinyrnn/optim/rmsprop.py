@@ -8,7 +8,7 @@ import numpy as np
 
 from tinyrnn.engine.base import wrap
 from tinyrnn.kernels.narrow import written_in_32_bits
-from tinyrnn.optim.optimizer import Optimizer, check_range, descent
+from tinyrnn.optim.optimizer import Optimizer, check_range, check_ways, descent
 
 
 class RMSprop(Optimizer):
@@ -24,6 +24,8 @@ class RMSprop(Optimizer):
         v less the square of the running mean of g: an estimate of the variance (Graves 2013, equation 40).
     maximize : bool
         Ascend.
+    foreach : bool, optional
+        A way of PyTorch to take the step: see `check_ways`.
     """
 
     def __init__(
@@ -37,6 +39,7 @@ class RMSprop(Optimizer):
         centered: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -47,6 +50,7 @@ class RMSprop(Optimizer):
             "centered": centered,
             "maximize": maximize,
         }
+        check_ways(foreach)
         super().__init__(params, defaults)
 
     def check_options(self, group: dict[str, Any]) -> None:

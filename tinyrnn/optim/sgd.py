@@ -8,13 +8,14 @@ import numpy as np
 
 from tinyrnn.engine.base import wrap
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.optim.optimizer import Optimizer, check_range, same_kind
+from tinyrnn.optim.optimizer import Optimizer, check_range, check_ways, same_kind
 
 
 class SGD(Optimizer):
     """p -= lr b, where b = momentum b + (1 - dampening) g and g is the gradient plus weight_decay p.
 
     The first b is g. With `nesterov` (Sutskever et al. 2013) the step is lr (g + momentum b). `maximize` ascends.
+    `foreach` and `fused` are ways of PyTorch to take it: see `check_ways`.
     """
 
     def __init__(
@@ -27,6 +28,8 @@ class SGD(Optimizer):
         nesterov: bool = False,
         *,
         maximize: bool = False,
+        foreach: bool | None = None,
+        fused: bool | None = None,
     ) -> None:
         defaults = {
             "lr": lr,
@@ -36,6 +39,7 @@ class SGD(Optimizer):
             "nesterov": nesterov,
             "maximize": maximize,
         }
+        check_ways(foreach, fused)
         super().__init__(params, defaults)
 
     def check_options(self, group: dict[str, Any]) -> None:

@@ -83,6 +83,14 @@ def is_array(value: Any) -> bool:
     return library is not None and isinstance(value, getattr(library, "ndarray", ()))
 
 
+def pinned(array: Any) -> Any:
+    """A copy in page-locked main memory."""
+    memory = cupy().cuda.alloc_pinned_memory(max(array.nbytes, 1))
+    copy = np.frombuffer(memory, array.dtype, array.size).reshape(array.shape)
+    copy[...] = array
+    return copy
+
+
 def moved(array: Any, index: int | None) -> Any:
     """An array copied to the GPU of this number, or (None) to main memory."""
     library = cupy()
