@@ -40,7 +40,8 @@ def _dimension(self, dim: int) -> int:
 
 def data_ptr(self) -> int:
     """The address of the first element: that of two tensors is the same if they share their memory from there on."""
-    return self.array.__array_interface__["data"][0]
+    array = self.array
+    return array.__array_interface__["data"][0] if isinstance(array, np.ndarray) else array.data.ptr
 
 
 def dim(self) -> int:
