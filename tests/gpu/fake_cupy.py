@@ -64,7 +64,7 @@ def _outside(value):
     if isinstance(value, (np.ndarray, np.generic)):
         return ndarray(np.asarray(value))
     if isinstance(value, (tuple, list)):
-        return type(value)(_outside(each) for each in value)
+        return getattr(value, "_make", type(value))(_outside(each) for each in value)
     return value
 
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tinyrnn
-from tinyrnn import nn
+from tinyrnn import interop, nn
 from tinyrnn.kernels.gpu import loader
 
 
@@ -151,6 +151,40 @@ def test_memory_is_shared_with_other_libraries(cuda, rng):
     assert not hasattr(x.cpu(), "__cuda_array_interface__")
     with pytest.raises(RuntimeError, match=r"use tensor\.detach"):
         x.requires_grad_().__cuda_array_interface__
+
+
+def test_models_leave_for_other_libraries(cuda, rng, tmp_path):
+    torch, onnx = pytest.importorskip("torch"), pytest.importorskip("onnx")
+    model, theirs = nn.LSTM(3, 4).to(cuda), torch.nn.LSTM(3, 4)
+    interop.torch.load_torch(model, theirs)
+    interop.torch.save_file(model, tmp_path / "model.safetensors")
+    for state in (interop.torch.to_torch(model.state_dict()), interop.torch.load_file(tmp_path / "model.safetensors")):
+        for name, weight in theirs.state_dict().items():
+            np.testing.assert_array_equal(state[name].numpy(), weight.numpy())
+    x = tinyrnn.ones(2, 1, 3, device=cuda)
+    with pytest.raises(NotImplementedError, match=r"lies on a GPU; export it from main memory"):
+        interop.onnx.export(model, (x,), tmp_path / "model.onnx")
+    assert isinstance(interop.onnx.export(model.cpu(), (x.cpu(),)), onnx.ModelProto)
+
+
+def test_every_initialization(cuda):
+    """Drawn in main memory, whatever the device, so that models begin with the same numbers everywhere."""
+    weights = {}
+    for device in ("cpu", "cuda"):
+        tinyrnn.manual_seed(0)
+        w = tinyrnn.empty(6, 4, device=device)
+        weights[device] = [
+            initialize(w).detach().cpu().numpy().copy()
+            for initialize in (
+                nn.init.orthogonal_,
+                nn.init.xavier_uniform_,
+                nn.init.kaiming_normal_,
+                nn.init.eye_,
+                nn.init.trunc_normal_,
+            )
+        ]
+    for got, expected in zip(weights["cuda"], weights["cpu"]):
+        np.testing.assert_allclose(got, expected, atol=1e-6)
 
 
 def test_pinned_memory_and_names_of_types(cuda, rng):

@@ -137,9 +137,7 @@ def _array(name: str, value: Any) -> np.ndarray:
 
 def _place(value: Any) -> Any:
     """What two tensors have in common only if they are the same piece of memory."""
-    if isinstance(value, Tensor):
-        address, strides = value.array.__array_interface__["data"][0], value.array.strides
-    elif hasattr(value, "data_ptr"):
+    if hasattr(value, "data_ptr"):
         address, strides = value.data_ptr(), tuple(value.stride())
     else:
         return object()  # an error comes later

@@ -73,7 +73,12 @@ def export(
     """
     onnx = onnx_package()
     example = Example(model, args if isinstance(args, tuple) else (args,), dict(kwargs or {}), input_names)
-    if any(array.dtype.kind == "V" for array in (*example.arrays, *[each.array for each in model.state_dict().values()])):
+    arrays = *example.arrays, *[each.array for each in model.state_dict().values()]
+    if not all(isinstance(array, np.ndarray) for array in arrays):
+        raise NotImplementedError(
+            "export: the model or an input lies on a GPU; export it from main memory, with model.cpu() and inputs.cpu()"
+        )
+    if any(array.dtype.kind == "V" for array in arrays):
         raise NotImplementedError(
             "export: the model or an input is in bfloat16, which ONNX Runtime computes few operators in; export it in float32, "
             "with model.float()"
