@@ -105,7 +105,7 @@ def zeros_(tensor: Any) -> Any:
 def eye_(tensor: Any) -> Any:
     """The identity: 1 on the diagonal of a matrix, 0 elsewhere."""
     rows, columns = _matrix_shape(tensor, "eye_")
-    return tensor.copy_(wrap(np.eye(rows, columns, dtype=tensor.array.dtype, like=tensor.array)))
+    return tensor.copy_(wrap(np.asarray(np.eye(rows, columns, dtype=tensor.array.dtype), like=tensor.array)))
 
 
 def xavier_uniform_(tensor: Any, gain: float = 1.0, generator: Any = None) -> Any:
