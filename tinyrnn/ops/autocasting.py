@@ -7,7 +7,7 @@ of their own, on the tape: so the gradient of a float32 weight is float32. Backw
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -121,14 +121,14 @@ def prepared(op: str, given: Any) -> Any:
     """`given`, tensors in any nesting of tuples, lists and dicts, with the dtypes that `op` takes in the region around it."""
     for place, lower in _here.lower.items():
         rule = _RULES[place].get(op)
-        if rule == "refused":
+        if rule == "refused" and any(True for _ in _members(given, place)):
             raise RuntimeError(
                 "torch.nn.functional.binary_cross_entropy and torch.nn.BCELoss are unsafe to autocast; use "
                 "binary_cross_entropy_with_logits or BCEWithLogitsLoss, without the sigmoid before"
             )
         if rule is not None:
-            narrow = rule == "lower" or (rule == "widest" and not _any_float32(given, place))
-            given = _converted(given, place, lower if narrow else _FLOAT32_DTYPE)
+            wide = rule == "float32" or (rule == "widest" and any(x.array.itemsize == 4 for x in _members(given, place)))
+            given = _converted(given, place, _FLOAT32_DTYPE if wide else lower)
     return given
 
 
@@ -147,8 +147,13 @@ def _takes_part(x: Any, place: str) -> bool:
     return x.array.dtype.kind in dtypes.FLOATS and x.array.itemsize < 8
 
 
-def _any_float32(given: Any, place: str) -> bool:
-    return any(_takes_part(x, place) and x.array.itemsize == 4 for x in given)
+def _members(given: Any, place: str) -> Iterator[TensorBase]:
+    """The tensors in `given` that take part."""
+    if isinstance(given, (list, tuple, dict)):
+        for each in given.values() if isinstance(given, dict) else given:
+            yield from _members(each, place)
+    elif _takes_part(given, place):
+        yield given
 
 
 def _converted(given: Any, place: str, dtype: np.dtype) -> Any:
