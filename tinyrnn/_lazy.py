@@ -43,6 +43,7 @@ _BY_NAMES: dict[str, str] = {
     "DataParallel DistributedDataParallel parallel distributed": (
         "the model itself, whose kernels use all threads of one machine (set_num_threads)"
     ),
+    "custom_fwd custom_bwd": "x.float() in forward, under autocast(..., enabled=False); backward is in no region",
     "cosh sinh tan asin acos atan fmod": "exp, sin, cos and remainder; numpy for the rest",
     "diagonal trace": "diag of a matrix; of a batch of them, indexing with two aranges",
     "distributions": "multinomial, bernoulli and normal to draw, log_softmax(-1).gather(-1, index) for log-probabilities",

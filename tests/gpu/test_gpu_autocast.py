@@ -1,4 +1,4 @@
-"""autocast("cuda"): what is cast there is PyTorch's list for GPUs, which PyTorch tells without one, of tensors without numbers."""
+"""autocast("cuda"): ops are cast as PyTorch's are, which tells that without a GPU, of tensors without numbers."""
 
 from __future__ import annotations
 

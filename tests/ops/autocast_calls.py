@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-# Of what `given` makes. x y (3, 4), m (4, 5), v (4,) and so on are floats, p positive ones, q probabilities; w, z are v and y in
-# the dtype of the region.
+# Of what `given` makes: x and y (3, 4), m (4, 5), v (4,) and so on are floats, p positive ones, q probabilities, w and z what v
+# and y are in the dtype of the region.
 CALLS = """
 x @ m; x.matmul(v); x.mv(v); v.dot(v); v.dot(w); torch.mm(x, m); torch.bmm(x3, m3); torch.addmm(a, x, m); torch.outer(v, v)
 torch.baddbmm(a3, x3, m3); torch.einsum("ij,jk->ik", x, m); torch.einsum("ij,ij->i", x, y); F.linear(x, y); F.linear(x, y, u)
@@ -18,11 +18,11 @@ x.logsumexp(1); torch.logaddexp(x, y); x.sum(); x.sum(1); x.sum(1, dtype=torch.f
 p.prod(); p.prod(1); x.cumsum(1); p.cumprod(1); x.norm(); x.norm(dim=1); x.norm(1); x.norm(dtype=torch.float64); x.max()
 x.amax(1); x.sort(1)[0]; x.median(); F.layer_norm(x, (4,)); F.layer_norm(x, (4,), v, v); F.layer_norm(z, (4,), v, v)
 F.normalize(x); F.cosine_similarity(x, y); F.pairwise_distance(x, y); torch.cdist(x, y); F.mse_loss(x, y); F.l1_loss(x, y)
-F.smooth_l1_loss(x, y); F.huber_loss(x, y); F.cross_entropy(x, i); F.cross_entropy(x, p); F.nll_loss(x, i); F.kl_div(x, p, reduction="sum")
-F.binary_cross_entropy_with_logits(x, p); F.triplet_margin_loss(x, y, p); F.margin_ranking_loss(x, y, p)
-F.cosine_embedding_loss(x, y, s); x + y; x * z; x + z; torch.cat([x, z]); torch.stack([x, z]); torch.addcmul(x, y, z)
-torch.addcdiv(x, z, p); torch.lerp(x, y, 0.5); torch.where(x > 0, x, z); torch.maximum(x, y); F.dropout(x); F.embedding(i, x)
-x.masked_fill(x > 0, 1.0)
+F.smooth_l1_loss(x, y); F.huber_loss(x, y); F.cross_entropy(x, i); F.cross_entropy(x, p); F.nll_loss(x, i)
+F.kl_div(x, p, reduction="sum"); F.binary_cross_entropy_with_logits(x, p)
+F.triplet_margin_loss(x, y, p); F.margin_ranking_loss(x, y, p); F.cosine_embedding_loss(x, y, s); x + y; x * z; x + z
+torch.cat([x, z]); torch.stack([x, z]); torch.addcmul(x, y, z); torch.addcdiv(x, z, p); torch.lerp(x, y, 0.5)
+torch.where(x > 0, x, z); torch.maximum(x, y); F.dropout(x); F.embedding(i, x); x.masked_fill(x > 0, 1.0)
 """
 CALLS = [call.strip() for call in CALLS.replace("\n", ";").split(";") if call.strip()]
 

@@ -149,4 +149,3 @@ def test_regions_are_per_thread():
     done.set()
     thread.join()
     assert seen == [tinyrnn.bfloat16] and autocasting.regions == 0
-

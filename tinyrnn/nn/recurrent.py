@@ -160,8 +160,9 @@ class RNNBase(WeightedModule, RecurrentLayer):
         shares = self.zoneout if isinstance(self.zoneout, tuple) else (self.zoneout,) * len(self._state_sizes)
         zoneouts = [self._zoneout(like, (*steps, size), share) for size, share in zip(self._state_sizes, shares)]
         norm_x, norm_h, norm_c = [None if norm[0] is None else norm for norm in norms]
-        weights = (get(f"weight_hr{suffix}"), get(f"peephole{suffix}"), norm_x, norm_h, norm_c)
-        return Options(*(self._autocast(weights) if autocasting.regions else weights), mask, *zoneouts)
+        weight_hr, peephole = get(f"weight_hr{suffix}"), get(f"peephole{suffix}")
+        options = Options(weight_hr, peephole, norm_x, norm_h, norm_c, mask, *zoneouts)
+        return self._autocast(options) if autocasting.regions else options
 
     def _zoneout(self, like: Any, shape: tuple[int, ...], share: float) -> Any:
         """A mask of what keeps its old state in training; else the share, which is what to expect."""

@@ -105,20 +105,17 @@ class WeightedModule(RecurrentModule):
 
     def _weights_of(self, suffix: str) -> tuple:
         """weight_ih, weight_hh, bias_ih, bias_hh of one sweep; the biases may be None."""
-        weights = self._own_weights(suffix)
-        return self._autocast(weights) if autocasting.regions else weights
-
-    def _own_weights(self, suffix: str) -> tuple:
         names = names_of(suffix)
         get = self._parameters.get
         weights = (get(names[0]), get(names[1]), get(names[2]), get(names[3]))
         for weight in weights[: 2 + self._biases]:
             if weight is None:
-                return self._weights_from_attributes(names[: 2 + self._biases])
-        return weights
+                weights = self._weights_from_attributes(names[: 2 + self._biases])
+                break
+        return self._autocast(weights) if autocasting.regions else weights
 
     def _weights_from_attributes(self, names: tuple[str, ...]) -> tuple:
-        """As `_own_weights`, where a program has put something else in the place of parameters (as weight drop does)."""
+        """As `_weights_of`, where a program has put something else in the place of parameters (as weight drop does)."""
         found = [getattr(self, name, None) for name in names]
         for name, weight in zip(names, found):
             if not isinstance(weight, Tensor):

@@ -1,7 +1,7 @@
 """Mixed precision: which ops cast their tensors in the regions of `tinyrnn.amp.autocast`, and to which dtype.
 
-An op that the table names begins with ``if autocasting.regions: x = autocasting.prepared("its name", x)``. The casts are ops
-of their own, on the tape: so the gradient of a float32 weight is float32. Backward runs in the dtypes that forward had.
+An op in the table begins with ``if autocasting.regions: x = autocasting.prepared("its name", x)``. Casts are ops of their own
+on the tape, so that the gradient of a float32 weight is float32.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from tinyrnn.ops.casting import cast, cast_backward
 regions = 0  # how many all threads are in: while it is 0, ops look no further
 _lock = threading.Lock()
 
-# PyTorch's lists, as far as there are ops. Of what others are made of (mm and einsum of matmul, normalize of norm), only those
-# are named. "recurrent": the input, states and weights of recurrent layers and cells.
+# PyTorch's lists, without ops made of others (mm and einsum of matmul, normalize of norm). "recurrent" is for the input, states
+# and weights of recurrent layers and cells.
 _LOWER = "addmm baddbmm linear matmul prelu recurrent scaled_dot_product_attention"
 _FLOAT32 = """
     binary_cross_entropy_with_logits cdist cosine_embedding_loss cross_entropy ctc_loss huber_loss kl_div l1_loss
@@ -46,12 +46,9 @@ _RULES = {
 
 
 class _Here(threading.local):
-    """The innermost region of this thread.
+    """What holds in this thread. Modes are (whether to cast, to which dtype) by device type, and `lower` those that do.
 
-    modes : by device type, whether it casts and the dtype to which it does.
-    lower : those dtypes as NumPy's, of the device types for which it casts.
-    keeps : whether weights are cast once for all their uses.
-    kept : those that were since the outermost region began, by identity; None outside, or without `keeps`.
+    `keeps` : whether weights are cast once for all uses; `kept` : those that were, by identity, None outside of regions.
     """
 
     def __init__(self) -> None:
@@ -69,7 +66,7 @@ def enter(device_type: str, enabled: bool, dtype: dtypes.dtype, keep: bool | Non
     global regions
     before = vars(_here).copy()
     modes = {**_here.modes, device_type: (enabled, dtype)}
-    lower = {each: dtype.numpy for each, (casts, dtype) in modes.items() if casts}
+    lower = {place: chosen.numpy for place, (casts, chosen) in modes.items() if casts}
     _here.modes, _here.lower, _here.keeps = modes, lower, _here.keeps if keep is None else keep
     _here.kept = (_here.kept or {}) if _here.keeps else None
     with _lock:
@@ -118,14 +115,11 @@ def outside(function: Callable) -> Callable:
 
 
 def prepared(op: str, given: Any) -> Any:
-    """`given`, tensors in any nesting of tuples, lists and dicts, with the dtypes that `op` takes in the region around it."""
+    """`given`, tensors in any nesting of tuples, lists and dicts, in the dtypes in which `op` runs here."""
     for place, lower in _here.lower.items():
         rule = _RULES[place].get(op)
         if rule == "refused" and any(True for _ in _members(given, place)):
-            raise RuntimeError(
-                "torch.nn.functional.binary_cross_entropy and torch.nn.BCELoss are unsafe to autocast; use "
-                "binary_cross_entropy_with_logits or BCEWithLogitsLoss, without the sigmoid before"
-            )
+            raise RuntimeError(f"{op} and BCELoss are unsafe to autocast; use {op}_with_logits or BCEWithLogitsLoss")
         if rule is not None:
             wide = rule == "float32" or (rule == "widest" and any(x.array.itemsize == 4 for x in _members(given, place)))
             given = _converted(given, place, _FLOAT32_DTYPE if wide else lower)
@@ -168,7 +162,7 @@ def _converted(given: Any, place: str, dtype: np.dtype) -> Any:
 
 
 def _cast(x: TensorBase, dtype: np.dtype) -> Any:
-    """`cast`, but a float32 weight is converted once for all its uses in a region, unless it is written to in between."""
+    """`cast`, but the numbers of a float32 weight are kept until it is written to."""
     if _here.kept is None or not x.tracked or x.array.itemsize != 4 or dtype.itemsize != 2:
         return cast(x, dtype)
     known, count = _here.kept.get(id(x)), version_of(x).count
