@@ -19,7 +19,7 @@ from tinyrnn.engine.base import TensorBase
 PAGE = Path(__file__).with_name("subset.md")
 MODULES = [
     "", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim", "optim.lr_scheduler", "autograd",
-    "autograd.function", "utils.data", "backends", "cuda", "accelerator",
+    "autograd.function", "utils.data", "backends", "cuda", "accelerator", "amp", "cuda.amp",
 ]  # fmt: skip
 OUR_OWN = {
     "torch": {"interop", "seq2seq", "show_config", "tape", "training"},

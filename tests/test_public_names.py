@@ -61,7 +61,7 @@ def test_unknown_names_are_answered_with_the_nearest():
         ("nn.functional", "LSTM", "tinyrnn.nn.LSTM$"),
         ("optim", "StepLR", "tinyrnn.optim.lr_scheduler.StepLR$"),
         ("optim", "Adadelta", "Adam"),
-        ("cuda", "amp", r"model\.half"),
+        ("cuda", "GradScaler", r"tinyrnn.amp.GradScaler$"),
         ("utils.data", "Dataloader", "DataLoader"),
         ("optim", "AdamWW", "AdamW"),
         ("autograd", "Funktion", "Function"),

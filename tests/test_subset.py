@@ -129,6 +129,10 @@ PROGRAMS = {
         backends.cudnn.deterministic backends.mps.is_available set_num_threads get_num_threads cuda.empty_cache
         initial_seed utils.data.DataLoader utils.data.Subset __version__
     """,
+    "mixed precision": """
+        autocast amp.autocast amp.GradScaler cuda.amp.autocast cuda.amp.GradScaler is_autocast_enabled get_autocast_dtype
+        nn.utils.clip_grad_norm_ nn.BCEWithLogitsLoss cuda.is_bf16_supported
+    """,
     "trainer with schedules": """
         optim.AdamW optim.Adagrad optim.lr_scheduler.LambdaLR optim.lr_scheduler.MultiStepLR
         optim.lr_scheduler.ExponentialLR optim.lr_scheduler._LRScheduler optim.lr_scheduler.SequentialLR
@@ -165,11 +169,12 @@ def _has(library, name):
 # ---- signatures ----------------------------------------------------------------------------------------------------
 
 MODULES = [
-    "", "accelerator", "autograd", "backends", "cuda", "nn", "nn.functional", "nn.init", "nn.utils", "nn.utils.rnn", "optim",
-    "optim.lr_scheduler", "utils.data",
+    "", "accelerator", "amp", "autograd", "backends", "cuda", "cuda.amp", "nn", "nn.functional", "nn.init",
+    "nn.utils", "nn.utils.rnn", "optim", "optim.lr_scheduler", "utils.data",
 ]  # fmt: skip
 
 DIFFERENCES = {
+    "cuda.amp.autocast": ["dtype=tinyrnn.float16, in PyTorch torch.float16"],  # the same
     "dtype": ["name by position", "numpy_type by position", "category by position"],  # PyTorch's cannot be made at all
     "no_grad": ["function by position"],  # PyTorch's takes it where an instance is made
     "autograd.no_grad": ["function by position"],

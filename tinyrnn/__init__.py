@@ -39,6 +39,7 @@ from tinyrnn.legacy import (
     ShortTensor, set_default_tensor_type,
 )  # fmt: skip
 from tinyrnn.ops.activations import tanh, sigmoid, relu
+from tinyrnn.ops.autocasting import get_autocast_dtype, is_autocast_enabled
 from tinyrnn.ops.arithmetic import (
     add, sub, rsub, neg, positive, mul, subtract, multiply, negative,
 )  # fmt: skip
@@ -173,9 +174,11 @@ __all__ = [
     "sort", "argsort", "topk", "median", "bincount", "unique", "unique_consecutive",
     # ops/normalization.py
     "layer_norm",
+    # amp.py, ops/autocasting.py
+    "autocast", "get_autocast_dtype", "is_autocast_enabled",
     # numbers, and the parts that load when asked for
     "e", "inf", "nan", "pi", "newaxis",
-    "accelerator", "autograd", "backends", "cuda", "interop", "nn", "optim", "seq2seq", "training", "utils",
+    "accelerator", "amp", "autograd", "backends", "cuda", "interop", "nn", "optim", "seq2seq", "training", "utils",
 ]  # fmt: skip
 
 newaxis = None

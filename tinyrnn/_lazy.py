@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterable
 
 # Modules above the tensor, and those that most programs do not need.
-PARTS = ("accelerator", "autograd", "backends", "cli", "cuda", "interop", "nn", "optim", "seq2seq", "training", "utils")
+PARTS = ("accelerator", "amp", "autograd", "backends", "cli", "cuda", "interop", "nn", "optim", "seq2seq", "training", "utils")
 
 
 # Where to look for names that are asked for in the wrong place.
@@ -20,13 +20,13 @@ _PUBLIC = (
     "nn.utils.rnn",
     "optim",
     "optim.lr_scheduler",
+    "amp",
     "autograd",
     "utils.data",
 )
 
 # What comes nearest to names of PyTorch that are outside the subset, where it is not a name that is spelled alike.
 _BY_NAMES: dict[str, str] = {
-    "amp autocast GradScaler": "model.bfloat16() or model.half(), for 16 bits throughout; else leave it out",
     "Adadelta Adamax ASGD NAdam RAdam Rprop SparseAdam": "Adam, AdamW, RMSprop, Adagrad, SGD and LBFGS",
     "AdaptiveLogSoftmaxWithLoss": "Linear and cross_entropy over the whole vocabulary",
     "avg_pool1d AvgPool1d adaptive_avg_pool1d AdaptiveAvgPool1d": "Tensor.unfold and mean(-1), or mean(1) over all steps",
@@ -43,6 +43,7 @@ _BY_NAMES: dict[str, str] = {
     "DataParallel DistributedDataParallel parallel distributed": (
         "the model itself, whose kernels use all threads of one machine (set_num_threads)"
     ),
+    "custom_fwd custom_bwd": "x.float() in forward, under autocast(..., enabled=False); backward is in no region",
     "cosh sinh tan asin acos atan fmod": "exp, sin, cos and remainder; numpy for the rest",
     "diagonal trace": "diag of a matrix; of a batch of them, indexing with two aranges",
     "distributions": "multinomial, bernoulli and normal to draw, log_softmax(-1).gather(-1, index) for log-probabilities",
@@ -96,6 +97,8 @@ def part(name: str) -> object:
     """
     if name in PARTS:
         return importlib.import_module(f"tinyrnn.{name}")
+    if name == "autocast":
+        return part("amp").autocast  # type: ignore[attr-defined]
     raise missing("tinyrnn", name, sys.modules["tinyrnn"].__all__)
 
 

@@ -10,6 +10,7 @@ from tinyrnn.engine import backward as engine
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import requires_grad, source_of
 from tinyrnn.hooks import register_gradient_hook
+from tinyrnn.ops.autocasting import outside
 from tinyrnn.size import Size
 
 
@@ -45,9 +46,9 @@ def backward(
         for tensor in inputs:
             _check_wanted(tensor)
     if inputs is None or all(source_of(tensor) is tensor for tensor in inputs):
-        engine.backward(outputs, weights, retain_graph, create_graph, inputs)
+        outside(engine.backward)(outputs, weights, retain_graph, create_graph, inputs)
     else:
-        found = engine.gradients_of(outputs, inputs, weights, retain_graph, create_graph)
+        found = outside(engine.gradients_of)(outputs, inputs, weights, retain_graph, create_graph)
         for tensor, gradient in zip(inputs, found):
             if gradient is not None:
                 tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
@@ -94,7 +95,7 @@ def grad(
     weights = _weights(outputs, grad_outputs)
     for tensor in inputs:
         _check_wanted(tensor)
-    found = engine.gradients_of(outputs, inputs, weights, retain_graph, create_graph)
+    found = outside(engine.gradients_of)(outputs, inputs, weights, retain_graph, create_graph)
     for number, (tensor, gradient) in enumerate(zip(inputs, found)):
         if gradient is None and materialize_grads:
             found[number] = _filled(tensor, 0)

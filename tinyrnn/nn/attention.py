@@ -16,6 +16,7 @@ from tinyrnn.nn.linear import Linear
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.ops.attention import additive_scores, attend, blank, dot_scores, length_mask
+from tinyrnn.ops.autocasting import reconciles
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.shaping import squeeze, unsqueeze
 
@@ -120,7 +121,7 @@ class Attention(Module):
         if like is None:
             if not value.is_floating_point():
                 self.fail(f"{name} is {value.dtype}, expected floating-point numbers; convert it with .float()", TypeError)
-        elif value.array.dtype != like.array.dtype:
+        elif value.array.dtype != like.array.dtype and not reconciles(value, like):
             whose = "weights" if keys is None else "keys"
             self.fail(f"{name} is {value.dtype}, expected {like.dtype} like the {whose}; convert one with .to(...)", TypeError)
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from tinyrnn import _lazy
 from tinyrnn.grad_modes import no_grad
-from tinyrnn.ops import activations, elementary, rectifiers
+from tinyrnn.ops import activations, autocasting, elementary, rectifiers
 from tinyrnn.ops import dropout as dropout_ops
 from tinyrnn.ops import softmax as softmaxes
 from tinyrnn.ops.activations import sigmoid, tanh
@@ -143,6 +143,8 @@ def selu(input: Any, inplace: bool = False) -> Any:
 
 def prelu(input: Any, weight: Any) -> Any:
     """x where x > 0, else weight x; `weight` has one element, or one per size of dimension 1 (He et al. 2015)."""
+    if autocasting.regions:
+        input, weight = autocasting.prepared("prelu", (input, weight))
     channels = input.shape[1] if input.ndim > 1 else 1
     if weight.numel() not in (1, channels):
         raise RuntimeError(f"prelu: expected a weight of 1 or {channels} elements, got {weight.numel()}")

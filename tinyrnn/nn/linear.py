@@ -10,6 +10,7 @@ from tinyrnn.creation import empty
 from tinyrnn.nn import functional, init
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
+from tinyrnn.ops.autocasting import reconciles
 
 
 class Identity(Module):
@@ -65,7 +66,7 @@ class Linear(Module):
                 if shape
                 else f"input is a single number, expected (..., in_features={self.in_features})"
             )
-        if input.array.dtype != self.weight.array.dtype:
+        if input.array.dtype != self.weight.array.dtype and not reconciles(input, self.weight):
             other_way = f" or the model with model.to({input.dtype})" if input.is_floating_point() else ""
             self.fail(
                 f"input is {input.dtype}, expected {self.weight.dtype} like the weight; convert it with "

@@ -14,6 +14,7 @@ from tinyrnn.nn.linear import Linear
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.ops.attention import scaled_attention
+from tinyrnn.ops.autocasting import reconciles
 from tinyrnn.ops.padding import pad
 from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.shaping import expand, permute, reshape, squeeze, unsqueeze
@@ -154,7 +155,7 @@ class MultiheadAttention(Module):
             query, key, value = batches[id(query)], batches[id(key)], batches[id(value)]
         batch_first = self.batch_first or unbatched
         (B, T), S = query.array.shape[:2] if batch_first else query.array.shape[1::-1], key.array.shape[batch_first]
-        keep, bias = self._masks(key_padding_mask, attn_mask, is_causal, unbatched, B, T, S, query.array)
+        keep, bias = self._masks(key_padding_mask, attn_mask, is_causal, unbatched, B, T, S, query)
         if keep is not None:
             query, key, value = self._without_poison(query, key, value, keep, batch_first)
         q, k, v = [self._heads(each, batch_first) for each in self._projected(query, key, value)]
@@ -223,7 +224,7 @@ class MultiheadAttention(Module):
                 self.fail(f"got {name} of shape {shape}, expected {layout}, or (time, feature) for all of query, key and value")
             if shape[-1] != getattr(self, size):
                 self.fail(f"{name} has {shape[-1]} features, expected {size}={getattr(self, size)}; its shape is {shape}")
-            if x.array.dtype != self.out_proj.weight.array.dtype:
+            if x.array.dtype != self.out_proj.weight.array.dtype and not reconciles(x, self.out_proj.weight):
                 expected = self.out_proj.weight.dtype
                 self.fail(f"{name} is {x.dtype}, expected {expected} like the weights; convert one with .to(...)", TypeError)
         if key.array.shape[:-1] != value.array.shape[:-1]:
@@ -250,7 +251,8 @@ class MultiheadAttention(Module):
         ):
             if mask is None:
                 continue
-            if not isinstance(mask, Tensor) or mask.array.dtype not in (bool, like.dtype):
+            fits = isinstance(mask, Tensor) and (mask.array.dtype in (bool, like.array.dtype) or reconciles(mask, like))
+            if not fits:
                 got = mask.dtype if isinstance(mask, Tensor) else f"a {type(mask).__name__}"
                 numbers = self.out_proj.weight.dtype
                 self.fail(f"{name} is {got}, expected a bool tensor (True = ignore) or {numbers} like the query", TypeError)

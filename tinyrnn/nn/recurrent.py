@@ -16,6 +16,7 @@ from tinyrnn.nn.checks import check_flag, check_probability, check_projection, c
 from tinyrnn.nn.parameter import Parameter
 from tinyrnn.nn.recurrent_layer import RecurrentLayer
 from tinyrnn.nn.recurrent_module import WeightedModule, mode_of, names_of
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.dropout import keep_mask
 from tinyrnn.ops.recurrent import Stack, recurrent_dense, recurrent_step, stack_of_cells
 from tinyrnn.ops.recurrent_cells import CELLS
@@ -160,7 +161,8 @@ class RNNBase(WeightedModule, RecurrentLayer):
         zoneouts = [self._zoneout(like, (*steps, size), share) for size, share in zip(self._state_sizes, shares)]
         norm_x, norm_h, norm_c = [None if norm[0] is None else norm for norm in norms]
         weight_hr, peephole = get(f"weight_hr{suffix}"), get(f"peephole{suffix}")
-        return Options(weight_hr, peephole, norm_x, norm_h, norm_c, mask, *zoneouts)
+        options = Options(weight_hr, peephole, norm_x, norm_h, norm_c, mask, *zoneouts)
+        return self._autocast(options) if autocasting.regions else options
 
     def _zoneout(self, like: Any, shape: tuple[int, ...], share: float) -> Any:
         """A mask of what keeps its old state in training; else the share, which is what to expect."""
@@ -171,6 +173,8 @@ class RNNBase(WeightedModule, RecurrentLayer):
     # ---- one step --------------------------------------------------------------------------------------------------
 
     def step(self, input: Any, hx: Any = None) -> tuple[Any, Any]:
+        if autocasting.regions:
+            input, hx = self._autocast((input, hx))
         if not self.bidirectional and self._is_plain():
             stepped = recurrent_step(self.mode, input, hx, self._parameters, self._weight_names, 2 + self._biases)
             if stepped is not None:

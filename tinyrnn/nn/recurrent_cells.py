@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn.nn.recurrent_module import WeightedModule, mode_of
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.recurrent_cells import CELLS
 from tinyrnn.ops.shaping import squeeze, unsqueeze
@@ -41,6 +42,8 @@ class RNNCellBase(WeightedModule):
         """One step: ``h = cell(input, h)``, for an LSTMCell ``h, c = cell(input, (h, c))``."""
         if self.mode is None:
             raise NotImplementedError(f"{self._get_name()} is a subclass of RNNCellBase, which has no forward; define it")
+        if autocasting.regions:
+            input, hx = self._autocast((input, hx))
         self._check_input(input, (1, 2), "(batch, feature)")
         unbatched = input.array.ndim == 1
         x = unsqueeze(input, 0) if unbatched else input

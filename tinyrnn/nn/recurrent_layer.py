@@ -11,6 +11,7 @@ from tinyrnn.nn.checks import check_count, check_flag, check_probability
 from tinyrnn.nn.lengths import checked_lengths
 from tinyrnn.nn.recurrent_module import RecurrentModule
 from tinyrnn.nn.utils.rnn import PackedSequence
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.recurrent import Inside, Stack, run_packed_stack, run_stack
 from tinyrnn.ops.shaping import squeeze, transpose, unsqueeze
 from tinyrnn.ops.slicing import cat, select
@@ -98,6 +99,8 @@ class RecurrentLayer(RecurrentModule):
         ValueError, RuntimeError, TypeError
             If shape, dtype or type of input, states or lengths are not as described; for `gates` of a cell without any.
         """
+        if autocasting.regions:
+            input, hx = self._autocast((input, hx))
         if gates and not self._gate_names:
             self.fail("gates=True, but this cell has no gates; return_all_states=True returns its states")
         if isinstance(input, PackedSequence):

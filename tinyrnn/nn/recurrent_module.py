@@ -13,6 +13,7 @@ from tinyrnn.nn import init
 from tinyrnn.nn.checks import check_counts, check_flag
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.recurrent_cells import CELLS
 
 NONLINEARITIES = ("tanh", "relu")
@@ -32,12 +33,16 @@ class RecurrentModule(Module):
             kind = type(value).__name__
             self.fail(f"{name} is a {kind}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError)
         weight = self._any_parameter()
-        if weight is not None and value.array.dtype != weight.array.dtype:
+        if weight is not None and value.array.dtype != weight.array.dtype and not autocasting.reconciles(value, weight):
             dtype = weight.dtype
             other_way = f" or the model with model.to({value.dtype})" if value.is_floating_point() else ""
             self.fail(
                 f"{name} is {value.dtype}, expected {dtype} like the weights; convert it with {name}.to({dtype}){other_way}"
             )
+
+    def _autocast(self, given: Any) -> Any:
+        """Input, states or weights in the dtype in which the cells run inside autocast."""
+        return given
 
     def _any_parameter(self) -> Parameter | None:
         """One that says what dtype the weights have; an own one is found without a walk through the modules."""
@@ -95,6 +100,9 @@ class WeightedModule(RecurrentModule):
         for name, shape in zip(names_of(suffix), shapes):
             self.register_parameter(name, Parameter(empty(shape, device=device, dtype=dtype)))
 
+    def _autocast(self, given: Any) -> Any:
+        return autocasting.prepared("recurrent", given)
+
     def _weights_of(self, suffix: str) -> tuple:
         """weight_ih, weight_hh, bias_ih, bias_hh of one sweep; the biases may be None."""
         names = names_of(suffix)
@@ -102,8 +110,9 @@ class WeightedModule(RecurrentModule):
         weights = (get(names[0]), get(names[1]), get(names[2]), get(names[3]))
         for weight in weights[: 2 + self._biases]:
             if weight is None:
-                return self._weights_from_attributes(names[: 2 + self._biases])
-        return weights
+                weights = self._weights_from_attributes(names[: 2 + self._biases])
+                break
+        return self._autocast(weights) if autocasting.regions else weights
 
     def _weights_from_attributes(self, names: tuple[str, ...]) -> tuple:
         """As `_weights_of`, where a program has put something else in the place of parameters (as weight drop does)."""

@@ -17,6 +17,7 @@ from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record, requires_grad
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.broadcasting import has_shape, of_dtype, operands
 from tinyrnn.ops.casting import array, convert_number
 
@@ -123,6 +124,8 @@ def div_backward(node, g, a, b):
 
 def rdiv(input, other):
     """other / input."""
+    if autocasting.regions:
+        input = autocasting.prepared("rdiv", input)
     return div(other, input)
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn.dtypes import FLOATS
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.activations import tanh
 from tinyrnn.ops.arithmetic import add, mul
 from tinyrnn.ops.broadcasting import expand_to, has_shape
@@ -117,6 +118,8 @@ def scaled_dot_product_attention(
     TypeError, ValueError, RuntimeError
         If dtypes, shapes or options do not fit.
     """
+    if autocasting.regions:
+        query, key, value = autocasting.prepared(_NAME, (query, key, value))
     q, k, v = [_checked(name, x) for name, x in (("query", query), ("key", key), ("value", value))]
     if not q.dtype == k.dtype == v.dtype or q.dtype.kind not in FLOATS:
         raise TypeError(f"{_NAME}: query, key and value are {q.dtype}, {k.dtype} and {v.dtype}, expected one float dtype")

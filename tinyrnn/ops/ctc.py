@@ -11,6 +11,7 @@ from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.arithmetic import div
 from tinyrnn.ops.casting import array, require_kind
 from tinyrnn.ops.ctc_composed import composed_gradient
@@ -53,6 +54,8 @@ def ctc_loss(log_probs, targets, input_lengths, target_lengths, blank=0, reducti
         If a target is the blank, or the reduction is unknown.
     """
     check_reduction(reduction)
+    if autocasting.regions:
+        log_probs = autocasting.prepared("ctc_loss", log_probs)
     x = require_kind("ctc_loss", log_probs, FLOATS)
     if x.ndim not in (2, 3):
         raise RuntimeError(

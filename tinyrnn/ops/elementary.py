@@ -13,6 +13,7 @@ from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.arithmetic import div, mul, neg
 from tinyrnn.ops.casting import array, floating, quiet, quiet_in_16_bits, require_kind
 from tinyrnn.ops.selection import step
@@ -25,6 +26,8 @@ def _apply(function, x):
 
 def exp(input):
     """e to the power of each element."""
+    if autocasting.regions:
+        input = autocasting.prepared("exp", input)
     x = floating(input)
     data = array(x)
     y = as_array(backend(data).exp_forward(data))
@@ -37,6 +40,8 @@ def exp_backward(node, g, y):
 
 def expm1(input):
     """exp(x) - 1, exact for small x."""
+    if autocasting.regions:
+        input = autocasting.prepared("expm1", input)
     x = floating(input)
     y = _apply(np.expm1, x)
     return record(expm1_backward, (x,), y, (y,))
@@ -48,6 +53,8 @@ def expm1_backward(node, g, y):
 
 def log(input):
     """The natural logarithm; -inf at 0, NaN below."""
+    if autocasting.regions:
+        input = autocasting.prepared("log", input)
     x = floating(input)
     return record(log_backward, (x,), _apply(np.log, x), (x,))
 
@@ -58,6 +65,8 @@ def log_backward(node, g, x):
 
 def log2(input):
     """The logarithm to base 2."""
+    if autocasting.regions:
+        input = autocasting.prepared("log2", input)
     x = floating(input)
     return record(log2_backward, (x,), _apply(np.log2, x), (x,))
 
@@ -68,6 +77,8 @@ def log2_backward(node, g, x):
 
 def log10(input):
     """The logarithm to base 10."""
+    if autocasting.regions:
+        input = autocasting.prepared("log10", input)
     x = floating(input)
     return record(log10_backward, (x,), _apply(np.log10, x), (x,))
 
@@ -78,6 +89,8 @@ def log10_backward(node, g, x):
 
 def log1p(input):
     """log(1 + x), exact for small x."""
+    if autocasting.regions:
+        input = autocasting.prepared("log1p", input)
     x = floating(input)
     return record(log1p_backward, (x,), _apply(np.log1p, x), (x,))
 

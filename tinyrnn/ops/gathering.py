@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
 from tinyrnn.ops.casting import array, cast, convert_number
 from tinyrnn.ops.indexing import ALL, accumulate, put, take
@@ -93,6 +94,8 @@ def scatter(input, dim, index, src=None, *, value=None):
 
 def scatter_add(input, dim, index, src):
     """A copy of `input` with ``src[i][j]`` added at ``[index[i][j]][j]`` (for ``dim=0``); repeated indices add up."""
+    if autocasting.regions:
+        input, src = autocasting.prepared("scatter_add", (input, src))
     return _scattered("scatter_add", accumulate, input, dim, index, src)
 
 
@@ -190,6 +193,8 @@ def index_add(input, dim, index, source, *, alpha=1):
 
 def index_copy(input, dim, index, source):
     """A copy of `input` with the slices at `index` along `dim` replaced by those of `source`."""
+    if autocasting.regions:
+        input, source = autocasting.prepared("index_copy", (input, source))
     return _rows_written("index_copy", put, input, dim, index, source)
 
 

@@ -16,7 +16,7 @@ from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.kernels.narrow import widened
-from tinyrnn.ops import arithmetic, elementary, rectifiers
+from tinyrnn.ops import arithmetic, autocasting, elementary, rectifiers
 from tinyrnn.ops.arithmetic import add, mul, neg, sub
 from tinyrnn.ops.broadcasting import operands
 from tinyrnn.ops.casting import array, quiet_in_16_bits
@@ -47,6 +47,8 @@ def old_reductions(loss):
                 f"size_average and reduce args will be deprecated, please use reduction='{meant}' instead.", stacklevel=2
             )
             kwargs["reduction"] = meant
+        if autocasting.regions:
+            args, kwargs = autocasting.prepared(loss.__name__, (args, kwargs))
         return loss(*args, **kwargs)
 
     return call
@@ -292,6 +294,8 @@ def huber_loss(input, target, reduction="mean", delta=1.0):
         If `delta` is not positive.
     """
     check_reduction(reduction)
+    if autocasting.regions:
+        input, target = autocasting.prepared("huber_loss", (input, target))
     if delta <= 0:
         raise ValueError(f"huber_loss does not support non-positive values for delta, got {delta}")
     return reduce(mul(smooth_l1_loss(input, target, reduction="none", beta=delta), delta), reduction)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import math
 import operator
 
+import numpy as np
+
 from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.ops import reductions
+from tinyrnn.ops import autocasting, reductions
 from tinyrnn.ops.arithmetic import add, mul, sub
 from tinyrnn.ops.broadcasting import expand_to
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.reductions import inverse, root
 
 
@@ -24,19 +26,24 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     Parameters
     ----------
     normalized_shape : the sizes of the dimensions to normalize over, which are the last ones of `input`.
-    weight, bias : of that shape, or None.
+    weight, bias : of that shape, or None; float32 may go with an input of 16 bits.
 
     Raises
     ------
     RuntimeError
         If shapes or dtypes do not fit together.
     """
+    if autocasting.regions:
+        input, weight, bias = autocasting.prepared("layer_norm", (input, weight, bias))
     if hasattr(normalized_shape, "__index__"):
         raise TypeError(
             f"layer_norm: normalized_shape must be a tuple of ints, got {normalized_shape}; write ({normalized_shape},)"
         )
     normalized_shape = tuple([operator.index(size) for size in normalized_shape])
     x, scale, shift = array(input), array(weight), array(bias)
+    if x.itemsize == 2 and scale is not None and scale.dtype == np.float32:
+        wide = layer_norm(cast(input, scale.dtype), normalized_shape, weight, bias, eps)
+        return cast(wide, x.dtype)
     _check(x, normalized_shape, scale, shift)
     rows = _rows(x.shape, normalized_shape)
     scale, shift = [None if each is None else each.reshape(-1) for each in (scale, shift)]

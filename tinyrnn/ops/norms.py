@@ -10,7 +10,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.narrow import widened
-from tinyrnn.ops import elementary, powers
+from tinyrnn.ops import autocasting, elementary, powers
 from tinyrnn.ops.arithmetic import mul
 from tinyrnn.ops.casting import array, cast, quiet
 from tinyrnn.ops.extremes import amax, amin
@@ -24,6 +24,8 @@ def norm(input, p="fro", dim=None, keepdim=False, *, dtype=None):
     `p` is a number, ``inf`` (largest magnitude), ``-inf`` (smallest), 0 (count of non-zeros) or "fro" (2). The gradient is 0
     where the norm is 0.
     """
+    if autocasting.regions and dtype is None:
+        input = autocasting.prepared("norm", input)
     if p is None or p == "fro":
         p = 2
     if not isinstance(p, (int, float)):

@@ -8,6 +8,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.arithmetic import div, if_wanted, kernels_of, mul, neg, sub
 from tinyrnn.ops.broadcasting import has_shape, operands
 from tinyrnn.ops.casting import array, cast, floating, quiet_in_16_bits
@@ -26,6 +27,8 @@ def pow(input, exponent):
     RuntimeError
         If an integer tensor is raised to a negative whole number.
     """
+    if autocasting.regions:
+        input, exponent = autocasting.prepared("pow", (input, exponent))
     if isinstance(exponent, np.generic):
         exponent = exponent.item()
     if has_shape(array(exponent)):
@@ -81,6 +84,8 @@ def _integer_power(x, y):
 
 def reciprocal(input):
     """1 / input."""
+    if autocasting.regions:
+        input = autocasting.prepared("reciprocal", input)
     x = floating(input)
     data = array(x)
     y = as_array(backend(data).div_forward(1.0, data)).astype(data.dtype, copy=False)
@@ -110,6 +115,8 @@ def sqrt_backward(node, g, y):
 
 def rsqrt(input):
     """1 / sqrt(x)."""
+    if autocasting.regions:
+        input = autocasting.prepared("rsqrt", input)
     x = floating(input)
     with np.errstate(all="ignore"):
         y = as_array(1 / np.sqrt(array(x)))

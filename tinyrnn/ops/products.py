@@ -14,6 +14,7 @@ from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.arithmetic import add, if_wanted, mul
 from tinyrnn.ops.broadcasting import broadcast_shape, has_shape, sum_to
 from tinyrnn.ops.casting import array
@@ -63,6 +64,8 @@ def matmul(input, other):
     NotImplementedError
         For bool tensors.
     """
+    if autocasting.regions:
+        input, other = autocasting.prepared("matmul", (input, other))
     x, y = array(input), array(other)
     if not (has_shape(x) and has_shape(y)):
         raise TypeError(f"matmul: expected two tensors, got {type(x).__name__} and {type(y).__name__}; use *")
@@ -106,13 +109,18 @@ def bmm(input, mat2):
 def mv(input, vec):
     """The product of a matrix (N, K) and a vector (K,)."""
     _check_dims("mv", ("input", input, 2), ("vec", vec, 1))
-    return matmul(input, vec)
+    return _apart("mv", input, vec) if autocasting.regions else matmul(input, vec)
 
 
 def dot(input, tensor):
     """The dot product of two vectors of one length, a 0-d tensor."""
     _check_dims("dot", ("input", input, 1), ("tensor", tensor, 1))
-    return matmul(input, tensor)
+    return _apart("dot", input, tensor) if autocasting.regions else matmul(input, tensor)
+
+
+def _apart(op, *operands):
+    """The product of what autocast makes of the operands for an `op` that is not on the same list as `matmul`."""
+    return autocasting.outside(matmul)(*autocasting.prepared(op, operands))
 
 
 def outer(input, vec2):
@@ -123,11 +131,15 @@ def outer(input, vec2):
 
 def addmm(input, mat1, mat2, *, beta=1, alpha=1):
     """beta * input + alpha * (mat1 @ mat2), `input` broadcast to the shape of the product; `beta` 0 ignores it."""
+    if autocasting.regions:
+        input, mat1, mat2 = autocasting.prepared("addmm", (input, mat1, mat2))
     return _plus_product(input, mm(mat1, mat2), beta, alpha)
 
 
 def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
     """`addmm` for batches of matrices."""
+    if autocasting.regions:
+        input, batch1, batch2 = autocasting.prepared("baddbmm", (input, batch1, batch2))
     return _plus_product(input, bmm(batch1, batch2), beta, alpha)
 
 
@@ -163,6 +175,8 @@ def linear(input, weight, bias=None):
     RuntimeError
         If sizes or dtypes do not fit.
     """
+    if autocasting.regions:
+        input, weight, bias = autocasting.prepared("linear", (input, weight, bias))
     x, w = array(input), array(weight)
     if x.ndim == 0 or w.ndim not in (1, 2):
         raise RuntimeError(f"linear: expected input (..., I) and weight (O, I), got {x.shape} and {w.shape}")

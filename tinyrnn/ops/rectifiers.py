@@ -14,6 +14,7 @@ from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.kernels.narrow import widened
+from tinyrnn.ops import autocasting
 from tinyrnn.ops.activations import sigmoid, tanh
 from tinyrnn.ops.arithmetic import mul, neg
 from tinyrnn.ops.casting import array, quiet, quiet_in_16_bits, require_kind
@@ -69,6 +70,8 @@ def hardtanh_backward(node, g, x, min_val, max_val):
 
 def softplus(input, beta=1.0, threshold=20.0):
     """log(1 + exp(beta x)) / beta, and simply x where beta x > threshold."""
+    if autocasting.regions:
+        input = autocasting.prepared("softplus", input)
     x = require_kind("softplus", input, FLOATS)
     y = as_array(backend(x).softplus_forward(x, beta, threshold))
     return record(softplus_backward, (input,), y, (input, beta, threshold))

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from tinyrnn.ops.casting import array
+from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.normalization import layer_norm
 from tinyrnn.ops.products import linear
 from tinyrnn.ops.recurrent import run_layer_on
@@ -83,7 +83,8 @@ def _projected(x: Any, weights: tuple, options: Options) -> Any:
     weight, bias = options.norm_x  # type: ignore[misc]
     if weights[2] is not None:
         bias = bias + weights[2]
-    return layer_norm(linear(x, weights[0]), array(weight).shape, weight, bias)
+    normalized = layer_norm(linear(x, weights[0]), array(weight).shape, weight, bias)
+    return cast(normalized, array(x).dtype)  # autocast may have made it float32
 
 
 def _flat(weights: tuple, options: Options) -> tuple:

@@ -12,7 +12,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.narrow import widened
-from tinyrnn.ops import arithmetic, elementary
+from tinyrnn.ops import arithmetic, autocasting, elementary
 from tinyrnn.ops.arithmetic import add, mul, sub
 from tinyrnn.ops.casting import array, cast, quiet, without_gradient
 from tinyrnn.ops.shaping import at_least_1d, broadcast_tensors, clone, reshape
@@ -34,6 +34,8 @@ def numpy_names(op):
                 if meant in kwargs:
                     raise TypeError(f"{op.__name__}() got both {meant!r} and {name!r}, which mean the same")
                 kwargs[meant] = kwargs.pop(name)
+        if autocasting.regions:
+            args, kwargs = autocasting.prepared(op.__name__, (args, kwargs))
         return op(*args, **kwargs)
 
     return call
@@ -229,7 +231,7 @@ def logsumexp_backward(node, g, x, y, axes):
 
 def logaddexp(input, other):
     """``log(exp(input) + exp(other))``, without overflow: the sum of two probabilities that are given as logarithms."""
-    return logsumexp(stack(broadcast_tensors(input, other)), 0)
+    return autocasting.outside(logsumexp)(stack(broadcast_tensors(input, other)), 0)
 
 
 @numpy_names
@@ -282,6 +284,8 @@ def prod_backward(node, g, x, axes):
 @quiet
 def cumprod(input, dim, *, dtype=None):
     """The running products along `dim`; of integers and booleans in int64. Zeros are no obstacle to gradients."""
+    if autocasting.regions:
+        input = autocasting.prepared("cumprod", input)
     if dtype is not None or array(input).dtype.kind in "biu":
         input = cast(input, np.dtype(np.int64) if dtype is None else dtypes.as_dtype(dtype).numpy)
     data = array(input)

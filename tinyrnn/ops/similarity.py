@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tinyrnn.ops import arithmetic, powers
+from tinyrnn.ops import arithmetic, autocasting, powers
 from tinyrnn.ops.arithmetic import mul, sub
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.losses import check_reduction, old_reductions, reduce
@@ -20,6 +20,8 @@ def normalize(input, p=2.0, dim=1, eps=1e-12):
 
 def cosine_similarity(x1, x2, dim=1, eps=1e-8):
     """``x1 . x2 / (|x1| |x2|)`` over `dim`, each norm at least `eps`; the two broadcast."""
+    if autocasting.regions:
+        x1, x2 = autocasting.prepared("cosine_similarity", (x1, x2))
     lengths = [clamp_min(norm(x, 2, dim, True), eps) for x in (x1, x2)]
     return sum_along(mul(arithmetic.div(x1, lengths[0]), arithmetic.div(x2, lengths[1])), dim)
 
@@ -39,6 +41,8 @@ def cdist(x1, x2, p=2.0):
     RuntimeError
         If the two are not matrices of as many columns, or not floating-point.
     """
+    if autocasting.regions:
+        x1, x2 = autocasting.prepared("cdist", (x1, x2))
     shapes = [require_float(x, "cdist").shape for x in (x1, x2)]
     if any(len(shape) < 2 for shape in shapes) or shapes[0][-1] != shapes[1][-1]:
         raise RuntimeError(f"cdist: expected x1 (..., M, D) and x2 (..., N, D), got shapes {shapes[0]} and {shapes[1]}")

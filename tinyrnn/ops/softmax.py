@@ -8,7 +8,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.ops import elementary
+from tinyrnn.ops import autocasting, elementary
 from tinyrnn.ops.arithmetic import mul, sub
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
 from tinyrnn.ops.casting import array, cast
@@ -98,6 +98,8 @@ def masked_softmax(scores, mask, dim=-1):
     TypeError
         If the mask is not boolean.
     """
+    if autocasting.regions:
+        scores = autocasting.prepared("masked_softmax", scores)
     scores, axis = _prepare("masked_softmax", scores, dim, None)
     x, mask = array(scores), np.asarray(array(mask), like=array(scores))
     if mask.dtype != bool:

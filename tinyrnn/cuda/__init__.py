@@ -6,10 +6,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from tinyrnn import _lazy, devices
+from tinyrnn.cuda import amp
 from tinyrnn.kernels.gpu import loader
 
 __all__ = [
     "Event",
+    "amp",
     "current_device",
     "device",
     "device_count",
