@@ -47,7 +47,12 @@ class _Backend:
         raise _lazy.missing(self._name, name, vars(self))
 
 
-cudnn = _Backend("backends.cudnn", enabled=True, deterministic=False, benchmark=False)
+class _Cudnn(_Backend):
+    def version(self) -> None:
+        """None: cuDNN is not used."""
+
+
+cudnn = _Cudnn("backends.cudnn", enabled=True, deterministic=False, benchmark=False)
 mps = _Backend("backends.mps")
 mkl = _Backend("backends.mkl")
 mkldnn = _Backend("backends.mkldnn", enabled=True)

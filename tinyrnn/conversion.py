@@ -302,8 +302,8 @@ def cpu(self):
     return transfer(self, devices.CPU)
 
 
-def cuda(self, device: Any = None):
-    """On a GPU, the current one unless `device` says which."""
+def cuda(self, device: Any = None, non_blocking: bool = False):
+    """On a GPU, the current one unless `device` says which; `non_blocking` is a hint, as in `to`."""
     target = devices.available("cuda" if device is None else device)
     if target.type != "cuda":
         raise RuntimeError(f"cuda(): {device!r} is not a GPU")

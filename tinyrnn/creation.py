@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from tinyrnn import dtypes
-from tinyrnn.devices import is_array, library, of_array, put
+from tinyrnn.devices import in_main_memory, is_array, library, of_array, put
 from tinyrnn.dtypes import dtype as Dtype
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.kernels.gpu import loader
@@ -177,7 +177,7 @@ def _arrays_in(data: Any) -> Any:
     """Nested sequences with arrays in place of tensors."""
     if isinstance(data, (list, tuple)):
         return [_arrays_in(item) for item in data]
-    return data.array if isinstance(data, TensorBase) else data
+    return in_main_memory(data.array) if isinstance(data, TensorBase) else data
 
 
 def _inferred(types: set[type], data: Any) -> Dtype:

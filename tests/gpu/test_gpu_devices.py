@@ -136,6 +136,11 @@ def test_what_programs_ask(cuda):
     assert 0 < free < total
     with tinyrnn.cuda.device(0):
         assert tinyrnn.ones(1, device="cuda").device == cuda
+    assert tinyrnn.cuda.is_initialized() and tinyrnn.ones(1).cuda(non_blocking=True).device == cuda
+    state = tinyrnn.cuda.get_rng_state_all()
+    drawn = tinyrnn.rand(2)
+    tinyrnn.cuda.set_rng_state_all(state)
+    assert (tinyrnn.rand(2) == drawn).all()
     with pytest.raises(RuntimeError, match=r"'cuda:99' does not exist"):
         tinyrnn.ones(1, device="cuda:99")
     assert "CuPy" in tinyrnn.show_config()

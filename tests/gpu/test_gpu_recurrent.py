@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from on_gpu import assert_close, back, mapped, there
-from sweep_cases import LSTM_OPTIONS, OPTIONS, Call, calls
+from sweep_cases import LSTM_OPTIONS, OPTIONS, Call, arrays_of, calls
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.gpu import tf32
@@ -127,6 +127,18 @@ def test_products_of_float32_are_rounded_only_where_that_is_allowed(sweeps, monk
         output = back(sweeps.recurrent_forward("LSTM", moved[0], call.batch_sizes, moved[1], False)[0])
         errors[allowed] = np.abs(output - exact.forward()[0]).max()
     assert errors[False] < 1e-6 < 1e-5 < errors[True] < 1e-2
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_no_two_gradients_are_one_array(sweeps, mode):
+    """Each becomes somebody's, who may clip it in place."""
+    call = Call(mode, (4, 3, 2), I=3, H=5, options=(*OPTIONS, *(LSTM_OPTIONS if mode == "LSTM" else ())))
+    moved = there((call.x, call.sweeps))
+    output, _, saved = sweeps.recurrent_forward(mode, moved[0], call.batch_sizes, moved[1], True)
+    gradients = there(call.gradients())
+    grad_x, grads = sweeps.recurrent_backward(mode, *gradients, moved[0], call.batch_sizes, moved[1], output, saved, True)
+    places = [each.data.ptr for each in (grad_x, *arrays_of(grads[0]).values())]
+    assert len(set(places)) == len(places) > 6
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -11,6 +11,7 @@ from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import requires_grad, source_of
 from tinyrnn.hooks import register_gradient_hook
 from tinyrnn.ops.autocasting import outside
+from tinyrnn.ops.transfer import require_one_device
 from tinyrnn.size import Size
 
 
@@ -154,6 +155,7 @@ def _weight(number: int, output: Any, weight: Any) -> Any:
         return _filled(output, 1)
     if not isinstance(weight, TensorBase):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(weight).__name__}")
+    require_one_device(output, weight)
     if weight.array.shape != array.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output[{number}] has a shape of {Size(weight.array.shape)} and output[{number}] has a "
@@ -229,6 +231,7 @@ def check_gradient(self, value: Any) -> None:
         raise TypeError(f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}")
     if value is self:
         raise RuntimeError("can't assign Variable as its own grad")
+    require_one_device(self, value)
     if value.array.shape != self.array.shape:
         raise RuntimeError(
             f"attempting to assign a gradient of size '{list(value.array.shape)}' to a tensor of size "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from tinyrnn import _lazy, devices
+from tinyrnn import _lazy, devices, generator
 from tinyrnn.cuda import amp
 from tinyrnn.kernels.gpu import loader
 
@@ -19,14 +19,20 @@ __all__ = [
     "get_device_capability",
     "get_device_name",
     "get_device_properties",
+    "get_rng_state",
+    "get_rng_state_all",
+    "init",
     "is_available",
     "is_bf16_supported",
+    "is_initialized",
     "manual_seed",
     "manual_seed_all",
     "mem_get_info",
     "memory_allocated",
     "memory_reserved",
     "set_device",
+    "set_rng_state",
+    "set_rng_state_all",
     "synchronize",
 ]
 
@@ -150,6 +156,36 @@ class Event:
 def synchronize(device: Any = None) -> None:
     """Wait until the GPU has done everything that was asked of it."""
     loader.cupy().cuda.Device(_number(device)).synchronize()
+
+
+def init() -> None:
+    """Load CuPy and look for a GPU now; a RuntimeError says what is missing."""
+    loader.cupy()
+
+
+def is_initialized() -> bool:
+    """Whether a GPU has been asked for."""
+    return loader.is_loaded()
+
+
+def get_rng_state(device: Any = None) -> Any:
+    """The state of the one generator for all devices: ``tinyrnn.get_rng_state()``."""
+    return generator.get_rng_state()
+
+
+def set_rng_state(new_state: Any, device: Any = None) -> None:
+    """Set the state of the one generator for all devices: ``tinyrnn.set_rng_state(new_state)``."""
+    generator.set_rng_state(new_state)
+
+
+def get_rng_state_all() -> list[Any]:
+    """The state of the one generator, in a list."""
+    return [get_rng_state()]
+
+
+def set_rng_state_all(new_states: Any) -> None:
+    """Set the state of the one generator to the first."""
+    set_rng_state(new_states[0])
 
 
 def manual_seed(seed: int) -> None:

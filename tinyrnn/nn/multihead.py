@@ -19,6 +19,7 @@ from tinyrnn.ops.padding import pad
 from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.shaping import expand, permute, reshape, squeeze, unsqueeze
 from tinyrnn.ops.slicing import cat, chunk
+from tinyrnn.ops.transfer import require_one_device
 
 
 class MultiheadAttention(Module):
@@ -256,6 +257,7 @@ class MultiheadAttention(Module):
                 got = mask.dtype if isinstance(mask, Tensor) else f"a {type(mask).__name__}"
                 numbers = self.out_proj.weight.dtype
                 self.fail(f"{name} is {got}, expected a bool tensor (True = ignore) or {numbers} like the query", TypeError)
+            require_one_device(like, mask)
             if mask.array.shape not in shapes:
                 self.fail(f"{name} has shape {mask.array.shape}, expected {' or '.join(map(str, shapes))}")
             mask = reshape(mask, shapes[mask.array.shape])

@@ -33,6 +33,9 @@ class RecurrentModule(Module):
             kind = type(value).__name__
             self.fail(f"{name} is a {kind}, expected a tensor; convert it with tinyrnn.tensor(...)", TypeError)
         weight = self._any_parameter()
+        if weight is not None and type(value.array) is not type(weight.array) and value.device != weight.device:
+            fix = f"move it with {name}.to({str(weight.device)!r}), or the model with model.to({str(value.device)!r})"
+            self.fail(f"{name} lies on {value.device}, expected {weight.device} like the weights; {fix}", RuntimeError)
         if weight is not None and value.array.dtype != weight.array.dtype and not autocasting.reconciles(value, weight):
             dtype = weight.dtype
             other_way = f" or the model with model.to({value.dtype})" if value.is_floating_point() else ""

@@ -22,6 +22,7 @@ from tinyrnn.ops.repeating import repeat_interleave
 from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.shaping import transpose, unsqueeze
 from tinyrnn.ops.softmax import masked_softmax, softmax
+from tinyrnn.ops.transfer import require_one_device
 
 
 def dot_scores(query: Any, keys: Any) -> Any:
@@ -136,6 +137,7 @@ def scaled_dot_product_attention(
         raise ValueError(
             f"{_NAME}: {shapes}, expected (..., Tq, D), (..., S, D) and (..., S, Dv), equal or 1 in every dimension in front"
         )
+    require_one_device(query, key, value, attn_mask)
     query, key, value = [expand_to(x, (*front, *array(x).shape[-2:])) for x in (query, key, value)]
     if is_causal and attn_mask is not None:
         raise RuntimeError(f"{_NAME}: Explicit attn_mask should not be set when is_causal=True")

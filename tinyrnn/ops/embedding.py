@@ -9,6 +9,7 @@ from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.selection import keep_where
+from tinyrnn.ops.transfer import beside
 
 
 def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, scale_grad_by_freq=False, sparse=False):
@@ -38,7 +39,7 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
     ids, table = array(input), array(weight)
     if table.ndim != 2:
         raise RuntimeError(f"embedding: 'weight' must be 2-D (num_embeddings, embedding_dim), got shape {table.shape}")
-    ids = np.asarray(ids, like=table)
+    ids = beside(ids, table)
     if ids.dtype.kind not in "iu":
         raise RuntimeError(f"embedding: ids must be integers, got {ids.dtype}; convert them with .long()")
     check_ids("embedding: id", ids, len(table), "num_embeddings")
@@ -64,8 +65,8 @@ def check_ids(what, ids, count, limit, ignored=None):
 
     `what` opens the sentence and `limit` names the bound, e.g. "num_embeddings".
     """
-    if ids.size == 0 or (ids.min() >= 0 and ids.max() < count):
-        return
+    if ids.size == 0 or (type(ids) is np.ndarray and ids.min() >= 0 and ids.max() < count):
+        return  # from a GPU one answer is awaited, not two
     wrong = (ids < 0) | (ids >= count)
     if ignored is not None:
         wrong &= ids != ignored

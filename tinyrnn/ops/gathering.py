@@ -14,6 +14,7 @@ from tinyrnn.ops.casting import array, cast, convert_number
 from tinyrnn.ops.indexing import ALL, accumulate, put, take
 from tinyrnn.ops.shaping import at_least_1d, clone, reshape
 from tinyrnn.ops.slicing import window, wrap_dim
+from tinyrnn.ops.transfer import require_one_device
 
 # ---- single elements ----
 
@@ -57,6 +58,7 @@ def gather(input, dim, index):
     dim = wrap_dim(dim, len(shape))
     if array(index).size == 0:
         return reshape(take(reshape(input, (-1,)), (np.zeros(0, np.intp),), True), array(index).shape)
+    require_one_device(input, index)
     key = _along("gather", index, dim, shape)
     return reshape(take(at_least_1d(input), key or (np.zeros(1, np.intp),)), array(index).shape)
 
@@ -68,6 +70,7 @@ def _scattered(op, write, input, dim, index, src):
         return clone(input)
     if not hasattr(src, "shape"):
         src = fill_values(input, src, array(index).shape)
+    require_one_device(input, index, src)
     if array(src).dtype != array(input).dtype:
         raise RuntimeError(
             f"{op}(): Expected self.dtype to be equal to src.dtype, got {array(input).dtype} and {array(src).dtype}"

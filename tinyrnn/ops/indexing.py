@@ -15,6 +15,7 @@ from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array, quiet
 from tinyrnn.ops.slicing import unbind, window
+from tinyrnn.ops.transfer import beside, require_one_device
 
 ALL = slice(None)
 
@@ -170,8 +171,11 @@ def _unless_everything(basic):
 def _beside(data, key):
     """The key with its index arrays where `data` lies: they may come from main memory."""
     if type(data) is np.ndarray:
+        for part in key:
+            if hasattr(part, "dtype") and type(part) is not np.ndarray:
+                require_one_device(data, part)
         return key
-    return tuple([np.asarray(part, like=data) if isinstance(part, np.ndarray) else part for part in key])
+    return tuple([beside(part, data) if isinstance(part, np.ndarray) else part for part in key])
 
 
 def take(x, key, distinct=False):

@@ -27,6 +27,7 @@ from tinyrnn.ops.reductions import sum as sum_along
 from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.shaping import movedim, reshape
 from tinyrnn.ops.softmax import log_softmax, log_softmax_backward
+from tinyrnn.ops.transfer import beside, require_one_device
 
 # ---- reduction -----------------------------------------------------------------------------------------------------
 
@@ -186,7 +187,7 @@ def _class_axis(name, x):
 
 def _class_indices(name, x, target, axis, ignore_index):
     """The targets as an array, checked."""
-    goal = np.asarray(array(target), like=x)
+    goal = beside(array(target), x)
     if goal.dtype.kind not in "iu":
         raise RuntimeError(f"{name}: expected integer class indices, got {goal.dtype}; convert them with .long()")
     expected = x.shape[:axis] + x.shape[axis + 1 :]
@@ -198,6 +199,7 @@ def _class_indices(name, x, target, axis, ignore_index):
 
 def _class_weight(weight, x, axis):
     weight = array(weight)
+    require_one_device(x, weight)
     if weight is not None and weight.shape != (x.shape[axis],):
         raise RuntimeError(
             f"weight tensor should be defined either for all {x.shape[axis]} classes or no classes but got weight "

@@ -9,6 +9,7 @@ from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, sum_to
 from tinyrnn.ops.casting import array, without_gradient
 from tinyrnn.ops.gathering import fill_values
 from tinyrnn.ops.indexing import getitem
+from tinyrnn.ops.transfer import require_one_device
 
 
 def _mask(op, mask):
@@ -19,6 +20,7 @@ def _mask(op, mask):
 
 def masked_fill(input, mask, value):
     """A copy of `input` with `value` (a number or 0-d tensor) wherever `mask`, which broadcasts with it, is True."""
+    require_one_device(input, mask)
     shape = broadcast_shape(array(input).shape, _mask("masked_fill", mask).shape)
     value = fill_values(input, value, ())
     input = expand_to(input, shape)
@@ -33,6 +35,7 @@ def masked_fill_backward(node, g, mask):
 
 def masked_select(input, mask):
     """The elements of `input` at which `mask`, which broadcasts with it, is True, as a vector."""
+    require_one_device(input, mask)
     shape = broadcast_shape(array(input).shape, _mask("masked_select", mask).shape)
     return getitem(expand_to(input, shape), np.broadcast_to(array(mask), shape))
 

@@ -16,6 +16,7 @@ from tinyrnn.ops.arithmetic import add, mul, sub
 from tinyrnn.ops.broadcasting import expand_to
 from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.reductions import inverse, root
+from tinyrnn.ops.transfer import require_one_device
 
 
 def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
@@ -44,6 +45,7 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     if x.itemsize == 2 and scale is not None and scale.dtype == np.float32:
         wide = layer_norm(cast(input, scale.dtype), normalized_shape, weight, bias, eps)
         return cast(wide, x.dtype)
+    require_one_device(x, scale, shift)
     _check(x, normalized_shape, scale, shift)
     rows = _rows(x.shape, normalized_shape)
     scale, shift = [None if each is None else each.reshape(-1) for each in (scale, shift)]

@@ -19,6 +19,7 @@ from tinyrnn.ops.arithmetic import add, if_wanted, mul
 from tinyrnn.ops.broadcasting import broadcast_shape, has_shape, sum_to
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.shaping import reshape
+from tinyrnn.ops.transfer import require_one_device
 
 
 def product(a, b, transpose_a=False, transpose_b=False):
@@ -145,6 +146,7 @@ def baddbmm(input, batch1, batch2, *, beta=1, alpha=1):
 
 def _plus_product(input, multiplied, beta, alpha):
     x, y = array(input), array(multiplied)
+    require_one_device(x, y)
     if x.dtype != y.dtype:
         raise RuntimeError(f"expected input and the product to have the same dtype, but got {x.dtype} and {y.dtype}")
     if broadcast_shape(x.shape, y.shape) != y.shape:
@@ -185,6 +187,7 @@ def linear(input, weight, bias=None):
         out = matmul(input, weight)
         return out if bias is None else add(out, bias)
     b = None if bias is None else array(bias)
+    require_one_device(x, b)
     if b is not None and (b.dtype != x.dtype or broadcast_shape(b.shape, w.shape[:1]) != w.shape[:1]):
         raise RuntimeError(f"linear: expected bias of shape {w.shape[:1]} and {x.dtype}, got {b.shape} and {b.dtype}")
     out = backend(x).linear_forward(x.reshape(math.prod(x.shape[:-1]), x.shape[-1]), w, b)
@@ -219,6 +222,8 @@ def _check_dims(op, *expected):
 
 
 def _check(op, x, y, inner, fix="the last dimension of the first must equal the last but one of the second"):
+    if type(x) is not type(y):
+        require_one_device(x, y)
     if x.dtype != y.dtype:
         raise RuntimeError(f"{op}: expected both tensors to have the same dtype, got {x.dtype} and {y.dtype}; cast one")
     if x.dtype.kind == "b":

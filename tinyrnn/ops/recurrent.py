@@ -216,7 +216,8 @@ def _plain_weights(parameters, names, present, x, recorded):
             return None
         weights.append(tuple([array(weight) for weight in found]))
     weight_ih = weights[0][0]
-    return weights if x.dtype is weight_ih.dtype and x.shape[x.ndim - 1] == weight_ih.shape[1] else None
+    alike = x.dtype is weight_ih.dtype and type(x) is type(weight_ih)
+    return weights if alike and x.shape[x.ndim - 1] == weight_ih.shape[1] else None
 
 
 def _plain_states(hx, count, shape, like, recorded):
@@ -228,7 +229,12 @@ def _plain_states(hx, count, shape, like, recorded):
         return None
     for state in states:
         data = array(state)
-        if not isinstance(state, TensorBase) or data.shape != shape or data.dtype is not like.dtype:
+        if (
+            not isinstance(state, TensorBase)
+            or data.shape != shape
+            or data.dtype is not like.dtype
+            or type(data) is not type(like)
+        ):
             return None
     if recorded and any_source(states):
         return None

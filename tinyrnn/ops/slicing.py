@@ -10,6 +10,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.casting import array, cast
+from tinyrnn.ops.transfer import require_one_device
 from tinyrnn.ops.views import attach_view, record_view
 
 
@@ -171,6 +172,7 @@ def _of_one_dtype(op, tensors):
         raise TypeError(f"{op}(): argument 'tensors' must be a tuple or list of tensors, got {type(tensors).__name__}")
     if not tensors:
         raise RuntimeError(f"{op} expects a non-empty list of tensors")
+    require_one_device(*tensors)
     dtype = dtypes.result_type(*tensors).numpy
     return [cast(tensor, dtype) for tensor in tensors]
 

@@ -16,6 +16,7 @@ from tinyrnn.ops.reductions import numpy_names, require_float
 from tinyrnn.ops.reductions import sum as sum_along
 from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.slicing import wrap_dim
+from tinyrnn.ops.transfer import beside
 
 
 @numpy_names
@@ -101,7 +102,7 @@ def masked_softmax(scores, mask, dim=-1):
     if autocasting.regions:
         scores = autocasting.prepared("masked_softmax", scores)
     scores, axis = _prepare("masked_softmax", scores, dim, None)
-    x, mask = array(scores), np.asarray(array(mask), like=array(scores))
+    x, mask = array(scores), beside(array(mask), array(scores))
     if mask.dtype != bool:
         raise TypeError(f"masked_softmax: expected a bool mask (True = keep), got {mask.dtype}; compare it with != 0")
     if broadcast_shape(x.shape, mask.shape) != x.shape:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from tinyrnn import devices
 from tinyrnn.engine.tape import record
 from tinyrnn.ops.casting import array
@@ -35,7 +37,32 @@ def on_one_device(a, b):
         return transfer(a, second), b
     if second == devices.CPU and array(b).ndim == 0:
         return a, transfer(b, first)
-    raise RuntimeError(
+    raise _apart(first, second)
+
+
+def require_one_device(*tensors):
+    """RuntimeError if some of the tensors (None is none) lie on different devices."""
+    arrays = [array(tensor) for tensor in tensors if tensor is not None]
+    for data in arrays[1:]:
+        if type(data) is not type(arrays[0]) and devices.of_array(data) != devices.of_array(arrays[0]):
+            raise _apart(devices.of_array(arrays[0]), devices.of_array(data))
+
+
+def beside(values, data):
+    """Indices, ids or targets as an array on the device of the array `data`: those in main memory follow it there.
+
+    Raises
+    ------
+    RuntimeError
+        If they lie on a GPU, and `data` does not.
+    """
+    if type(values) is not type(data) and isinstance(data, np.ndarray):
+        require_one_device(data, values)
+    return np.asarray(values, like=data)
+
+
+def _apart(first, second):
+    return RuntimeError(
         f"Expected all tensors to be on the same device, but found at least two devices, {first} and {second}! Move one with "
         f"tensor.to({str(first)!r})"
     )

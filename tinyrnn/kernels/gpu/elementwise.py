@@ -37,57 +37,58 @@ template <typename W> __device__ W silu_slope(W x) {
 
 
 @functools.cache
-def _kernel(inputs, operation, name):
+def kernel(inputs, operation, name):
+    """One for every element; ``w(x)`` is a number of 16 bits in 32."""
     return loader.cupy().ElementwiseKernel(inputs, "T out", f"out = {operation}", f"tinyrnn_{name}", preamble=_PREAMBLE)
 
 
 def tanh_backward(grad, y):
-    return _kernel("T grad, T y", "w(grad) * (1 - w(y) * w(y))", "tanh_backward")(grad, y)
+    return kernel("T grad, T y", "w(grad) * (1 - w(y) * w(y))", "tanh_backward")(grad, y)
 
 
 def sigmoid_forward(x):
-    return _kernel("T x", "sigmoid(w(x))", "sigmoid_forward")(x)
+    return kernel("T x", "sigmoid(w(x))", "sigmoid_forward")(x)
 
 
 def sigmoid_backward(grad, y):
-    return _kernel("T grad, T y", "w(grad) * w(y) * (1 - w(y))", "sigmoid_backward")(grad, y)
+    return kernel("T grad, T y", "w(grad) * w(y) * (1 - w(y))", "sigmoid_backward")(grad, y)
 
 
 def relu_forward(x):
-    return _kernel("T x", "w(x) <= 0 ? T(0) : x", "relu_forward")(x)
+    return kernel("T x", "w(x) <= 0 ? T(0) : x", "relu_forward")(x)
 
 
 def relu_backward(grad, y):
-    return _kernel("T grad, T y", "w(y) <= 0 ? T(0) : grad", "relu_backward")(grad, y)
+    return kernel("T grad, T y", "w(y) <= 0 ? T(0) : grad", "relu_backward")(grad, y)
 
 
 def softplus_forward(x, beta, threshold):
     operation = "softplus(w(x), decltype(w(x))(beta), decltype(w(x))(threshold))"
-    return _kernel("T x, float64 beta, float64 threshold", operation, "softplus_forward")(x, beta, threshold)
+    return kernel("T x, float64 beta, float64 threshold", operation, "softplus_forward")(x, beta, threshold)
 
 
 def softplus_backward(grad, x, beta, threshold):
     operation = "w(grad) * softplus_slope(w(x), decltype(w(x))(beta), decltype(w(x))(threshold))"
-    return _kernel("T grad, T x, float64 beta, float64 threshold", operation, "softplus_backward")(grad, x, beta, threshold)
+    return kernel("T grad, T x, float64 beta, float64 threshold", operation, "softplus_backward")(grad, x, beta, threshold)
 
 
 def silu_forward(x):
-    return _kernel("T x", "w(x) * sigmoid(w(x))", "silu_forward")(x)
+    return kernel("T x", "w(x) * sigmoid(w(x))", "silu_forward")(x)
 
 
 def silu_backward(grad, x):
-    return _kernel("T grad, T x", "w(grad) * silu_slope(w(x))", "silu_backward")(grad, x)
+    return kernel("T grad, T x", "w(grad) * silu_slope(w(x))", "silu_backward")(grad, x)
 
 
 def gelu_forward(x, approximate):
     operation = "w(x) * exact(w(x))" if approximate == "none" else "w(x) * by_tanh(w(x))"
-    return _kernel("T x", operation, f"gelu_forward_{approximate}")(x)
+    return kernel("T x", operation, f"gelu_forward_{approximate}")(x)
 
 
 def gelu_backward(grad, x, approximate):
     operation = f"w(grad) * {'gelu_slope' if approximate == 'none' else 'gelu_slope_by_tanh'}(w(x))"
-    return _kernel("T grad, T x", operation, f"gelu_backward_{approximate}")(grad, x)
+    return kernel("T grad, T x", operation, f"gelu_backward_{approximate}")(grad, x)
 
 
 def erf_forward(x):
-    return _kernel("T x", "erf(w(x))", "erf_forward")(x)
+    return kernel("T x", "erf(w(x))", "erf_forward")(x)

@@ -49,6 +49,11 @@ def _use(library: Any) -> None:
     dispatch.register(library.ndarray, kernels)
 
 
+def is_loaded() -> bool:
+    """Whether CuPy has been asked for, and found."""
+    return _found is not None
+
+
 def is_available() -> bool:
     """Whether `cupy` gives it, without an error."""
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 
 import numpy as np
@@ -85,10 +86,17 @@ def _tables(groups):
     for name, group in zip(_ARRAYS, groups):
         for place, array in enumerate(group or ()):
             parameters[name][place] = array.data.ptr
-    parameters["size"] = [array.size for array in groups[0]]
-    pieces = [(place, start) for place, array in enumerate(groups[0]) for start in range(0, array.size, _PIECE)]
-    cupy = loader.cupy()
-    return cupy.asarray(np.frombuffer(parameters.tobytes(), np.uint8)), cupy.asarray(np.array(pieces, np.int64)), len(pieces)
+    parameters["size"] = sizes = tuple([array.size for array in groups[0]])
+    launch.check_current_gpu(*[array for group in groups for array in group or ()])
+    pieces = _pieces(sizes, loader.number_of_gpu(None))
+    return loader.cupy().asarray(np.frombuffer(parameters.tobytes(), np.uint8)), pieces, len(pieces)
+
+
+@functools.lru_cache(maxsize=32)
+def _pieces(sizes, gpu):
+    """(parameter, first element) of every piece: the same in every step."""
+    pieces = [(place, start) for place, size in enumerate(sizes) for start in range(0, size, _PIECE)]
+    return loader.cupy().asarray(np.array(pieces, np.int64))
 
 
 def _launch(kernel, dtype, parameters, pieces, count, *numbers):

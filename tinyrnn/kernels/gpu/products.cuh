@@ -9,9 +9,7 @@ constexpr int UNITS = 8, ROWS = 16; /* also the tile of an instruction of tensor
 __device__ inline long long row_of_thread() { return (long long)blockIdx.y * ROWS + threadIdx.y; }
 __device__ inline long long unit_of_thread() { return (long long)blockIdx.x * UNITS + threadIdx.x; }
 
-/* sums[g] = sum over k of left[row, k] mask[row, k] right[g, unit, k], for the row and the unit of this thread.
-
-   Every thread of the block must call it, also those whose row or unit there is not. */
+/* What is multiplied: see `product`. */
 template <typename T, int G> struct Factors {
     const T *left;
     long long left_stride; /* of a row */
@@ -171,6 +169,7 @@ template <typename T, int G> __device__ void product_on_tensor_cores(const Facto
         }
         for (int g = 0; g < G; g++)
             rights[g].load(column ? column + g * f.gate_stride : nullptr, k, f.depth, right_whole);
+        __syncwarp(); /* threads without a row or a unit come another way */
         for (int i = 0; i < 4; i += 2) {
             const unsigned a[4] = {lefts[0].word(i), lefts[1].word(i), lefts[0].word(i + 1), lefts[1].word(i + 1)};
             for (int g = 0; g < G; g++) {
@@ -190,6 +189,8 @@ template <typename T, int G> __device__ void product_on_tensor_cores(const Facto
     }
 }
 
+/* sums[g] = sum over k of left[row, k] mask[row, k] right[g, unit, k], for the row and the unit of this thread. Every thread of the
+   block must call it, also those whose row or unit there is not; and all must meet before they call it again. */
 template <typename T, int G> __device__ void product(const Factors<T, G> &factors, Wide<T> (&sums)[G]) {
     if constexpr (on_tensor_cores<T>)
         product_on_tensor_cores(factors, sums);

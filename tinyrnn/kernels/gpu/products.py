@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from tinyrnn.kernels.gpu import loader, tf32
+from tinyrnn.kernels.narrow import is_narrow, widened
+
+_compute_type = threading.Lock()
 
 
 def matmul_forward(a, b):
@@ -22,19 +27,23 @@ def linear_forward(x, weight, bias):
 
 def product(a, b, kind="others"):
     """a b; of float32 rounded to TF32 where that is allowed for products of this kind (see tf32.py)."""
-    if a.dtype.name in ("float16", "bfloat16") and not a.ndim == b.ndim == 2:
+    if is_narrow(a) and not a.ndim == b.ndim == 2:
         # CuPy makes only plain products of them; TF32 has all of their bits
-        return _product_in_tf32(a.astype(np.float32), b.astype(np.float32)).astype(a.dtype)
-    if a.dtype == np.float32 and tf32.allowed[kind]:
-        return _product_in_tf32(a, b)
+        return _product_of_float32(widened(a), widened(b), True).astype(a.dtype)
+    if a.dtype == np.float32:
+        return _product_of_float32(a, b, tf32.allowed[kind])
     return loader.cupy().matmul(a, b).astype(a.dtype, copy=False)
 
 
-def _product_in_tf32(a, b):
+def _product_of_float32(a, b, rounded):
+    """With the compute type of CuPy, which is one for all threads, set for this product."""
     core = loader.cupy()._core
-    before = core.get_compute_type(a.dtype)
-    core.set_compute_type(a.dtype, core._routines_linalg.COMPUTE_TYPE_TF32)
-    try:
-        return loader.cupy().matmul(a, b)
-    finally:
-        core.set_compute_type(a.dtype, before)
+    types = core._routines_linalg
+    wanted = types.COMPUTE_TYPE_TF32 if rounded and tf32.is_there() else types.COMPUTE_TYPE_DEFAULT
+    with _compute_type:
+        before = core.get_compute_type(a.dtype)
+        core.set_compute_type(a.dtype, wanted)
+        try:
+            return loader.cupy().matmul(a, b)
+        finally:
+            core.set_compute_type(a.dtype, before)

@@ -67,18 +67,14 @@ def recurrent_backward(mode, grad_output, grad_finals, grad_cells, x, batch_size
         if needs_x:
             through = of_gates if sweep.weight_ih is None else _product(of_gates, sweep.weight_ih)
             grad_x = through if grad_x is None else grad_x + through
-        grads.append(
-            _weight_gradients(mode, n, sweep, own, grad)._replace(
-                weight_ih=None if sweep.weight_ih is None else _product(of_gates.T, x),
-                bias_ih=None if sweep.bias_ih is None else _column_sums(of_gates),
-            )
-        )
+        weight_ih = None if sweep.weight_ih is None else _product(of_gates.T, x)
+        grads.append(_other_gradients(mode, n, sweep, own, grad)._replace(weight_ih=weight_ih))
     return grad_x, grads
 
 
 def numbers_of(dtype) -> str:
     """What numbers are called in the kernels; float32 may be that of which products see 10 bits."""
-    return TF32 if dtype == np.float32 and tf32.allowed["recurrent"] else launch.TYPES[dtype.name]
+    return TF32 if dtype == np.float32 and tf32.allowed["recurrent"] and tf32.is_there() else launch.TYPES[dtype.name]
 
 
 def _product(a, b):
@@ -176,8 +172,8 @@ def _arrays_of_backward(mode, n, sweep, grad_finals, grad_cells):
     }
 
 
-def _weight_gradients(mode, n, sweep, saved, grads):
-    """The Sweep of gradients, but those of weight_ih and bias_ih."""
+def _other_gradients(mode, n, sweep, saved, grads):
+    """The Sweep of gradients, but that of weight_ih. No two of them are one array: each is its owner's to write to."""
     T, kept, of_gates, of_product = sweep.weight_hh.dtype, saved.extra, grads["grad_gates_h"], grads["grad_product"]
     seen = kept.get("h_seen", kept["h_before"])
     if mode == "GRU_RESET_BEFORE":
@@ -187,16 +183,17 @@ def _weight_gradients(mode, n, sweep, saved, grads):
     else:
         weight_hh = _product(of_product.T, seen)
     sums = _column_sums(of_gates)
+    of_x = grads["grad_gates_x"]
     return Sweep(
         None,
         weight_hh,
-        None,
+        None if sweep.bias_ih is None else sums.copy() if of_x is of_gates else _column_sums(of_x),
         None if sweep.bias_hh is None else sums,
         grads["grad_h"].astype(T, copy=False),
         None if sweep.c_0 is None else grads["grad_c"].astype(T, copy=False),
         weight_hr=None if sweep.weight_hr is None else _product(grads["grad_projected"].T, kept["cell_h"]),
         peephole=None if sweep.peephole is None else _peephole_gradient(n, saved, of_gates),
-        norm_h=None if sweep.norm_h is None else (_column_sums(of_gates * kept["normed_h"]), sums),
+        norm_h=None if sweep.norm_h is None else (_column_sums(of_gates * kept["normed_h"]), sums.copy()),
         norm_c=None
         if sweep.norm_c is None
         else (_column_sums(grads["grad_seen"] * kept["normed_c"]), _column_sums(grads["grad_seen"])),
@@ -343,15 +340,14 @@ class _Replays:
         self._advance, self._direction, self._directions = found[f"advance<{T}>"], plan.direction, n.D
         self._arguments = loader.cupy().zeros(n.D * ARGUMENTS.itemsize, np.uint8)
         self._graphs: dict[int, Any] = {}
-        self._done: Any = None  # an event after the last use of the structs
         self._lock = threading.Lock()  # from the writing of the structs to the last launch that reads them
         self._launch(1)  # of no steps: so that no kernel is loaded while a graph is captured
+        self._done = loader.cupy().cuda.get_current_stream().record()
 
     def run(self, records, count) -> None:
         stream = loader.cupy().cuda.get_current_stream()
         with self._lock:
-            if self._done is not None:
-                stream.wait_event(self._done)
+            stream.wait_event(self._done)  # the last use of the structs, which may have been on another stream
             self._arguments.set(np.frombuffer(records.tobytes(), np.uint8), stream=stream)
             while count >= _CHUNKS[-1]:
                 chunk = next(each for each in _CHUNKS if each <= count)

@@ -1,4 +1,4 @@
-"""One step of the recurrent cells on a GPU, pointwise (recurrent_cells.cu). Elman's is made of elementwise kernels."""
+"""One step of the recurrent cells on a GPU, pointwise (recurrent_cells.cu). Elman's is an elementwise kernel."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from tinyrnn.kernels.gpu import elementwise, launch, loader
 
 
 def rnn_cell_forward(gates_x, gates_h, nonlinearity):
-    a = gates_x + gates_h
-    return np.tanh(a) if nonlinearity == "tanh" else elementwise.relu_forward(a)
+    operation = "tanh(w(x) + w(h))" if nonlinearity == "tanh" else "w(x) + w(h) <= 0 ? decltype(w(x))(0) : w(x) + w(h)"
+    return elementwise.kernel("T x, T h", operation, f"rnn_cell_{nonlinearity}")(gates_x, gates_h)
 
 
 def rnn_cell_backward(grad_h, h, nonlinearity):
