@@ -277,7 +277,7 @@ def train(library, steps):
     for step in range(steps):
         before = weight.detach().clone()
         loss = (weight * weight).sum().half() * (10.0 if step % 5 == 2 else 1.0) + other.sum()
-        if step == 7:
+        if step in (4, 7):
             loss = loss * float("nan")
         for optimizer in optimizers:
             optimizer.zero_grad()
@@ -364,6 +364,18 @@ def test_a_disabled_scaler_lets_everything_through():
 def test_a_small_loss_in_float16_is_scaled_in_float32():
     loss = tinyrnn.tensor(2.0, dtype=tinyrnn.float16)
     assert amp.GradScaler("cpu").scale(loss).item() == 131072.0
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_overflows_in_float16_does_so_silently():
+    layer, x = nn.LSTM(8, 16), tinyrnn.randn(*X)
+    optimizer, scaler = tinyrnn.optim.Adam(layer.parameters()), amp.GradScaler("cpu", init_scale=2.0**30)
+    with tinyrnn.autocast("cpu", dtype=tinyrnn.float16):
+        loss = F.mse_loss(F.linear(layer(x)[0].softmax(-1), layer.weight_hh_l0), tinyrnn.zeros(7, 3, 64))
+    scaler.scale(loss).backward()
+    scaler.step(optimizer)
+    scaler.update()
+    assert scaler.get_scale() == 2.0**29 and all(p.isfinite().all() for p in layer.parameters())
 
 
 def test_the_scale_never_becomes_infinite():

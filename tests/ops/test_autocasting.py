@@ -10,6 +10,7 @@ from autocast_calls import ON_CPU, dtypes_of, given
 from op_table import OPS, arrays_for
 
 import tinyrnn
+from tinyrnn import nn
 from tinyrnn.nn import functional as F
 from tinyrnn.ops import autocasting
 
@@ -131,6 +132,17 @@ def test_backward_inside_a_region_keeps_its_dtypes():
     exact = tinyrnn.autograd.grad(sum(g.square().sum() for g in expected), (x, y))
     for a, b in zip(second, exact, strict=True):
         assert np.abs(a.numpy() - b.numpy()).max() < 0.05 * np.abs(b.numpy()).max()
+
+
+def test_a_layer_run_again_in_backward_keeps_its_dtypes():
+    layer, x = nn.LSTM(4, 5), tinyrnn.randn(6, 2, 4, requires_grad=True)
+    loss = layer(x)[0].square().sum()
+    (expected,) = tinyrnn.autograd.grad(loss, x, create_graph=True)
+    with tinyrnn.autocast("cpu"):
+        (found,) = tinyrnn.autograd.grad(loss, x, create_graph=True)
+        np.testing.assert_array_equal(found.detach().numpy(), expected.detach().numpy())
+        loss.backward(create_graph=True)
+    np.testing.assert_array_equal(x.grad.detach().numpy(), expected.detach().numpy())
 
 
 def test_regions_are_per_thread():
