@@ -168,12 +168,12 @@ def is_initialized() -> bool:
     return loader.is_loaded()
 
 
-def get_rng_state(device: Any = None) -> Any:
+def get_rng_state(device: Any = "cuda") -> Any:
     """The state of the one generator for all devices: ``tinyrnn.get_rng_state()``."""
     return generator.get_rng_state()
 
 
-def set_rng_state(new_state: Any, device: Any = None) -> None:
+def set_rng_state(new_state: Any, device: Any = "cuda") -> None:
     """Set the state of the one generator for all devices: ``tinyrnn.set_rng_state(new_state)``."""
     generator.set_rng_state(new_state)
 
