@@ -3,8 +3,8 @@
    The threads of a block are fibers on one CPU thread, and blocks run one after the other. A warp runs until all of its threads wait
    at a barrier or have left, then the next: so the last one to arrive goes on before the others have seen what there was, which
    shows where a barrier is missing. Which warp is first, and whether blocks and threads are taken forwards or backwards, is drawn.
-   Waiting for a thread that will never come is an error, and not silence; so is an address where no array lies (fake_cupy.py puts
-   a page that nobody may touch after every array), or one that a GPU refuses because it is not a multiple of what is read there
+   Waiting for a thread that will never come is an error, and not silence; so is an address where no array lies (after every array
+   fake_cupy.py puts memory that nobody may touch), or one that a GPU refuses because it is not a multiple of what is read there
    (-fsanitize=alignment). */
 #pragma once
 #include <math.h>

@@ -40,8 +40,11 @@ _mprotect = ctypes.CDLL(None).mprotect
 _mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
 
 
+_BEYOND = 2**20
+
+
 class _Memory(mmap.mmap):
-    """Memory of a GPU, of which the last page may not be touched: what goes past the end of an array is found at once.
+    """Memory of a GPU, of which the last part may not be touched: what goes past the end of an array is found at once.
 
     It is full of 0xFF, NaN in every type: what a kernel does not write, or reads from before an array, is found as well.
     """
@@ -50,10 +53,10 @@ class _Memory(mmap.mmap):
         if _stream.captured is not None:
             raise RuntimeError("memory is taken while a graph is captured")
         size = -(-nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
-        memory = super().__new__(cls, -1, size + mmap.PAGESIZE)
+        memory = super().__new__(cls, -1, size + _BEYOND, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
         address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
         ctypes.memset(address, 0xFF, size)
-        if _mprotect(address + size, mmap.PAGESIZE, 0):
+        if _mprotect(address + size, _BEYOND, 0):
             raise OSError("mprotect")
         memory.device, memory.end = _Place(), size
         return memory
