@@ -1,9 +1,14 @@
 /* Runs CUDA kernels on a CPU, to see that they compute what they should: not how fast, and not whether a GPU takes them.
 
-   The threads of a block are fibers on one CPU thread, and blocks run one after the other. A barrier hands over to the next
-   fiber until all have arrived; waiting for a thread that will never come is an error, and not silence. */
+   The threads of a block are fibers on one CPU thread, and blocks run one after the other. A warp runs until all of its threads wait
+   at a barrier or have left, then the next: so the last one to arrive goes on before the others have seen what there was, which
+   shows where a barrier is missing. Which warp is first, and whether blocks and threads are taken forwards or backwards, is drawn.
+   Waiting for a thread that will never come is an error, and not silence; so is an address where no array lies (after every array
+   fake_cupy.py puts memory that nobody may touch), or one that a GPU refuses because it is not a multiple of what is read there
+   (-fsanitize=alignment). */
 #pragma once
 #include <math.h>
+#include <csignal>
 #include <cstddef>
 #include <cstdio>
 #include <cstdlib>
@@ -18,10 +23,7 @@
 #define __global__
 #define __device__
 #define __host__
-#define __constant__ static const
 #define __shared__ static
-#define __restrict__
-#define __forceinline__ inline __attribute__((always_inline))
 #define __launch_bounds__(...)
 
 struct dim3 {
@@ -65,70 +67,123 @@ struct Fiber {
     ucontext_t context;
     dim3 index;
     bool done;
+    const Barrier *barrier; /* where it waits, or waited last */
+    int generation;         /* of that barrier, when it came there */
+
+    bool can_run() const { return !done && !(barrier && barrier->generation == generation); }
 };
 
 inline Fiber fibers[MOST_THREADS];
 inline ucontext_t scheduler;
 inline int current, threads, alive, alive_in_warp[MOST_THREADS / WARP];
-inline bool progress;
 inline Barrier of_block, of_warp[MOST_THREADS / WARP];
 inline unsigned char exchanged[MOST_THREADS][8];
 inline void (*body)(void *);
 inline void *body_arguments;
+inline char error[200]; /* of the launch; empty if there is none */
 
-[[noreturn]] inline void fail(const char *message) {
-    fprintf(stderr, "CUDA on a CPU: %s, in block (%u, %u, %u)\n", message, blockIdx.x, blockIdx.y, blockIdx.z);
+inline void fail(const char *message) {
+    snprintf(error, sizeof error, "%s, in block (%u, %u, %u)", message, blockIdx.x, blockIdx.y, blockIdx.z);
+}
+[[noreturn]] inline void on_signal(int signal) {
+    char message[100];
+    snprintf(message, sizeof message, "thread (%u, %u, %u) reads or writes %s", threadIdx.x, threadIdx.y, threadIdx.z,
+             signal == SIGILL ? "what is not aligned" : "where no array lies");
+    fail(message);
+    setcontext(&scheduler); /* to `run_warp`; the fiber is given up */
     abort();
 }
+/* While it lives, what a CPU finds wrong with an address is an error of the launch. */
+struct Signals {
+    struct sigaction segv, ill;
+
+    Signals() {
+        struct sigaction ours = {};
+        ours.sa_handler = on_signal;
+        sigaction(SIGSEGV, &ours, &segv);
+        sigaction(SIGILL, &ours, &ill);
+    }
+    ~Signals() {
+        sigaction(SIGSEGV, &segv, nullptr);
+        sigaction(SIGILL, &ill, nullptr);
+    }
+};
 
 inline void open(Barrier &barrier, int expected) {
     if (barrier.arrived && barrier.arrived == expected) {
         barrier.arrived = 0;
         barrier.generation++;
-        progress = true;
     }
 }
-inline void wait(Barrier &barrier, const int &expected) {
-    const int own = barrier.generation;
+inline void wait(Barrier &barrier, int expected) {
+    Fiber &own = fibers[current];
+    own.barrier = &barrier;
+    own.generation = barrier.generation;
     barrier.arrived++;
     open(barrier, expected);
-    while (barrier.generation == own)
-        swapcontext(&fibers[current].context, &scheduler);
+    if (!own.can_run())
+        swapcontext(&own.context, &scheduler);
 }
 inline void start() {
     body(body_arguments);
     fibers[current].done = true;
     alive--;
     alive_in_warp[current / WARP]--;
-    progress = true;
     open(of_block, alive); /* those who have left are not waited for */
     open(of_warp[current / WARP], alive_in_warp[current / WARP]);
 }
 
-inline void run_block() {
+inline unsigned random() {
+    static unsigned state = 1;
+    return state = state * 1664525 + 1013904223;
+}
+
+inline void make_fibers() {
     static unsigned char *const stacks = static_cast<unsigned char *>(
         mmap(nullptr, MOST_THREADS * STACK, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0));
     alive = threads;
     memset(alive_in_warp, 0, sizeof alive_in_warp);
+    of_block = {};
     for (int i = 0; i < threads; i++) {
         Fiber &fiber = fibers[i];
         fiber.done = false;
+        fiber.barrier = nullptr;
         fiber.index = {i % blockDim.x, i / blockDim.x % blockDim.y, i / (blockDim.x * blockDim.y)};
         alive_in_warp[i / WARP]++;
+        of_warp[i / WARP] = {};
         getcontext(&fiber.context);
         fiber.context.uc_stack.ss_sp = stacks + i * STACK;
         fiber.context.uc_stack.ss_size = STACK;
         fiber.context.uc_link = &scheduler;
         makecontext(&fiber.context, start, 0);
     }
-    while (alive) {
-        progress = false;
-        for (current = 0; current < threads; current++)
-            if (!fibers[current].done) {
+}
+/* Whether any thread of it could run. */
+inline bool run_warp(int warp, bool backwards) {
+    bool ran = false;
+    for (bool again = true; again && !*error;) {
+        again = false;
+        for (int i = 0; i < WARP && !*error; i++) {
+            current = warp * WARP + (backwards ? WARP - 1 - i : i);
+            if (current < threads && fibers[current].can_run()) {
+                again = ran = true;
                 threadIdx = fibers[current].index;
                 swapcontext(&scheduler, &fibers[current].context);
             }
-        if (!progress)
+        }
+    }
+    return ran;
+}
+inline void run_block() {
+    const unsigned drawn = random();
+    const int warps = (threads + WARP - 1) / WARP, first = (drawn >> 8) % warps;
+    const bool backwards = drawn >> 31;
+    make_fibers();
+    while (alive && !*error) {
+        bool ran = false;
+        for (int i = 0; i < warps; i++)
+            ran |= run_warp((first + (backwards ? warps - i : i)) % warps, backwards);
+        if (!ran && !*error)
             fail("threads wait at a barrier that others never reach");
     }
 }
@@ -146,20 +201,23 @@ template <typename T> T exchange(T value, int lane) {
 }
 
 template <typename Function, typename Arguments> void launch(Function kernel, Arguments &arguments, dim3 grid, dim3 block) {
-    if (block.x * block.y * block.z > MOST_THREADS)
-        fail("a block has at most 1024 threads");
     auto call = [&] { std::apply(kernel, arguments); };
     body = [](void *function) { (*static_cast<decltype(call) *>(function))(); };
     body_arguments = &call;
     gridDim = grid;
     blockDim = block;
     threads = block.x * block.y * block.z;
-    for (unsigned z = 0; z < grid.z; z++)
-        for (unsigned y = 0; y < grid.y; y++)
-            for (unsigned x = 0; x < grid.x; x++) {
-                blockIdx = {x, y, z};
-                run_block();
-            }
+    *error = 0;
+    if (threads > MOST_THREADS)
+        fail("there are more than 1024 threads");
+    const Signals signals;
+    const unsigned blocks = grid.x * grid.y * grid.z;
+    const bool backwards = random() >> 31;
+    for (unsigned i = 0; i < blocks && !*error; i++) {
+        const unsigned number = backwards ? blocks - 1 - i : i;
+        blockIdx = {number % grid.x, number / grid.x % grid.y, number / (grid.x * grid.y)};
+        run_block();
+    }
 }
 
 /* What a parameter is, in NumPy's short names, with a * before what a pointer points at: "i4", "*f4". */
@@ -184,8 +242,10 @@ void call(void (*kernel)(A...), const unsigned *grid, const unsigned *block, voi
     std::tuple<A...> values(*static_cast<A *>(arguments[I])...);
     launch(kernel, values, {grid[0], grid[1], grid[2]}, {block[0], block[1], block[2]});
 }
-template <typename... A> void call(void (*kernel)(A...), const unsigned *grid, const unsigned *block, void **arguments) {
+/* What went wrong, or an empty string. */
+template <typename... A> const char *call(void (*kernel)(A...), const unsigned *grid, const unsigned *block, void **arguments) {
     call(kernel, grid, block, arguments, std::index_sequence_for<A...>());
+    return error;
 }
 
 } // namespace fibers
@@ -195,12 +255,8 @@ inline void __syncwarp(unsigned = ~0u) {
     const int warp = fibers::current / fibers::WARP;
     fibers::wait(fibers::of_warp[warp], fibers::alive_in_warp[warp]);
 }
-template <typename T> T __shfl_sync(unsigned, T value, int lane) { return fibers::exchange(value, lane); }
 template <typename T> T __shfl_xor_sync(unsigned, T value, int mask) {
     return fibers::exchange(value, (fibers::current % fibers::WARP) ^ mask);
-}
-template <typename T> T __shfl_down_sync(unsigned, T value, unsigned by) {
-    return fibers::exchange(value, fibers::current % fibers::WARP + static_cast<int>(by));
 }
 
 /* A model, from the manual of PTX, of an instruction of tensor cores, which a CPU has not: it shows whether products.cuh gives every

@@ -2,7 +2,8 @@
 
 Put in the place of CuPy (see conftest.py), it lets everything but the speed and the GPU itself be tested: that no op mixes
 arrays of the GPU and of main memory, that kernels are launched with what they take, and, through cuda_on_cpu.h, that they
-compute what the CPU computes. It cannot say whether a GPU would take a kernel.
+compute what the CPU computes. It cannot say whether a GPU would take a kernel. There are two GPUs, of which the second is for
+arrays that lie on another than the current one.
 
 The names here are CuPy's, as far as tinyrnn uses them.
 """
@@ -14,6 +15,7 @@ import ctypes
 import functools
 import hashlib
 import json
+import mmap
 import subprocess
 import sys
 import tempfile
@@ -34,8 +36,43 @@ _FURTHER_FUNCTIONS = ("linalg.qr", "lib.stride_tricks.sliding_window_view")
 _ATTRIBUTES = ("shape", "dtype", "ndim", "size", "strides", "itemsize", "nbytes", "flags")
 
 
-class _Device:
-    id = 0
+_mprotect = ctypes.CDLL(None).mprotect
+_mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+
+
+_BEYOND = 2**20
+
+
+class _Memory(mmap.mmap):
+    """Memory of a GPU, of which the last part may not be touched: what goes past the end of an array is found at once.
+
+    It is full of 0xFF, NaN in every type: what a kernel does not write, or reads from before an array, is found as well.
+    """
+
+    def __new__(cls, nbytes):
+        if _stream.captured is not None:
+            raise RuntimeError("memory is taken while a graph is captured")
+        size = -(-nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
+        memory = super().__new__(cls, -1, size + _BEYOND, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+        ctypes.memset(address, 0xFF, size)
+        if _mprotect(address + size, _BEYOND, 0):
+            raise OSError("mprotect")
+        memory.device, memory.end = _Place(), size
+        return memory
+
+
+def _memory_of(array):
+    """The `_Memory` that a NumPy array lies in; None if it is not memory of a GPU."""
+    while isinstance(array.base, np.ndarray):
+        array = array.base
+    return array.base if isinstance(array.base, _Memory) else None
+
+
+def _array_in(memory, shape, dtype, strides=None):
+    """A NumPy array at the end of a `_Memory` that is as large."""
+    nbytes = int(np.prod(shape, dtype=int)) * np.dtype(dtype).itemsize
+    return np.ndarray(shape, dtype, memory, memory.end - nbytes, strides)
 
 
 def _frames():
@@ -54,7 +91,7 @@ def _inside(value):
     if isinstance(value, np.ndarray):
         raise TypeError(f"Unsupported type {type(value)}")
     if isinstance(value, (tuple, list)):
-        return type(value)(_inside(each) for each in value)
+        return getattr(value, "_make", type(value))(_inside(each) for each in value)
     if isinstance(value, dict):
         return {key: _inside(each) for key, each in value.items()}
     return value
@@ -82,7 +119,11 @@ class ndarray:
     __hash__ = None
 
     def __init__(self, array):
+        """Of a NumPy array, which is copied to memory of the GPU unless it lies there."""
         self._array = array
+        if _memory_of(array) is None:
+            self._array = _array_in(_Memory(array.nbytes), array.shape, array.dtype, np.empty_like(array).strides)
+            self._array[...] = array
 
     def __getattr__(self, name):
         if name in _ATTRIBUTES:
@@ -101,14 +142,16 @@ class ndarray:
 
         return call
 
-    device = _Device()
+    @property
+    def device(self):
+        return _memory_of(self._array).device
 
     @property
     def __cuda_array_interface__(self):
         return {**self._array.__array_interface__, "version": 3}
 
     def __dlpack__(self, **options):
-        return self._array.__dlpack__()
+        return self
 
     def __dlpack_device__(self):
         return (2, 0)
@@ -131,6 +174,9 @@ class ndarray:
         return self._array.copy()
 
     def set(self, host, stream=None):
+        if _stream.captured is not None:
+            raise RuntimeError("memory is written to from outside while a graph is captured")
+        note("set", stream)
         self._array[...] = host
 
     def view(self, dtype=None):
@@ -230,7 +276,7 @@ array = asarray
 
 def from_dlpack(value):
     assert value.__dlpack_device__()[0] == 2
-    return ndarray(np.asarray(types.SimpleNamespace(__array_interface__=value.__cuda_array_interface__)))
+    return value.__dlpack__().view()
 
 
 def asnumpy(value):
@@ -276,23 +322,21 @@ zeros, ones, full, arange = map(_new, (np.zeros, np.ones, np.full, np.arange))
 
 
 def empty(shape, dtype=float):
-    """Poisoned, so that a kernel that leaves something out is found."""
-    found = np.empty(shape, dtype)
-    found.view(np.uint8 if found.ndim else found.dtype)[...] = 0xFF if found.ndim else -1
-    return ndarray(found)
-
-
-def empty_like(like):
-    return empty(like.shape, like.dtype)
+    return ndarray(_array_in(_Memory(int(np.prod(shape, dtype=int)) * np.dtype(dtype).itemsize), shape, dtype))
 
 
 # ---- kernels -------------------------------------------------------------------------------------------------------
 
 
+_FLAGS = ["-std=c++17", "-O1", "-ffp-contract=off", "-fsanitize=alignment", "-fsanitize-undefined-trap-on-error"]
+_FLAGS += ["-shared", "-fPIC", "-w"]
+
+
 def _library(source, folders=()):
     """What g++ makes of C++ source: kept for the next run of the tests."""
     text = (
-        (HERE / "cuda_on_cpu.h").read_text()
+        " ".join(_FLAGS)
+        + (HERE / "cuda_on_cpu.h").read_text()
         + source
         + "".join(file.read_text() for folder in folders for file in sorted(Path(folder).glob("*.*h")))
     )
@@ -303,8 +347,7 @@ def _library(source, folders=()):
             file, made = Path(folder, "kernels.cpp"), Path(folder, "kernels.so")
             file.write_text(source)
             includes = [f"-I{each}" for each in (HERE, *folders)]
-            flags = ["-std=c++17", "-O1", "-ffp-contract=off", "-shared", "-fPIC", "-w"]
-            done = subprocess.run(["g++", *flags, *includes, str(file), "-o", str(made)], capture_output=True, text=True)
+            done = subprocess.run(["g++", *_FLAGS, *includes, str(file), "-o", str(made)], capture_output=True, text=True)
             if done.returncode:
                 raise RuntimeError(done.stderr[:6000])
             own = kept.with_suffix(f".{id(made)}")
@@ -320,8 +363,8 @@ class RawModule:
         folders = [option[2:] for option in options if option.startswith("-I")]
         launchers = "".join(
             f'extern "C" void describe_{i}(char *to) {{ fibers::describe(&{name}, to); }}\n'
-            f'extern "C" void launch_{i}(unsigned *grid, unsigned *block, void **arguments) {{\n'
-            f"    fibers::call(&{name}, grid, block, arguments);\n}}\n"
+            f'extern "C" const char *launch_{i}(unsigned *grid, unsigned *block, void **arguments) {{\n'
+            f"    return fibers::call(&{name}, grid, block, arguments);\n}}\n"
             for i, name in enumerate(name_expressions)
         )
         self._library = _library(f'#include "cuda_on_cpu.h"\n{code}\n{launchers}', folders)
@@ -334,14 +377,17 @@ class RawModule:
 class _Kernel:
     def __init__(self, library, number, name):
         self._launch = getattr(library, f"launch_{number}")
+        self._launch.restype = ctypes.c_char_p
+        self._loaded = False
         text = ctypes.create_string_buffer(4096)
         getattr(library, f"describe_{number}")(text)
         self._parameters = text.value.decode().split()
         self._name = name
 
-    def __call__(self, grid, block, args, shared_mem=0):
-        if shared_mem > 48 * 1024:
-            raise ValueError(f"{self._name}: {shared_mem} bytes of shared memory")
+    def __call__(self, grid, block, args):
+        if _stream.captured is not None and not self._loaded:
+            raise RuntimeError(f"{self._name}: loaded while a graph is captured, which a GPU may refuse; launch it before")
+        self._loaded = True
         grid, block = ((*sizes, 1, 1)[:3] for sizes in (grid, block))
         if len(args) != len(self._parameters):
             raise TypeError(f"{self._name}: takes {len(self._parameters)} arguments, got {len(args)}")
@@ -349,10 +395,12 @@ class _Kernel:
         pointers = (ctypes.c_void_p * len(values))(*[value.ctypes.data for value in values])
 
         def run():
-            self._launch((ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block), pointers)
+            error = self._launch((ctypes.c_uint * 3)(*grid), (ctypes.c_uint * 3)(*block), pointers)
+            if error:
+                raise RuntimeError(f"{self._name}: {error.decode()}")
             return values, args  # kept as long as the launch is
 
-        _stream.do(run)
+        _stream.do(self._name, run)
 
 
 def _argument(kernel, parameter, value):
@@ -444,47 +492,51 @@ class ElementwiseKernel:
 # ---- streams, graphs, devices ----------------------------------------------------------------------------------------
 
 
+def note(what, stream, more=None):
+    """What streams are told, in order: for a test to put something else here."""
+
+
 class _Graph:
     def __init__(self, launches):
         self._launches = launches
 
-    def launch(self, stream=None):
+    def launch(self, stream):
+        note("graph", stream)
         for launch in self._launches:
             launch()
-
-    def upload(self, stream=None):
-        pass
 
 
 class _Stream:
     """Launches run at once, or are written down while a graph is captured."""
 
     def __init__(self, null=False, non_blocking=False):
-        self._captured = None
+        self.captured, self._blocking = None, not non_blocking
 
-    def do(self, launch):
-        if self._captured is None:
+    def do(self, name, launch):
+        if self.captured is None:
+            note("launch", self, name)
             launch()
         else:
-            self._captured.append(launch)
+            self.captured.append(launch)
 
     def begin_capture(self):
-        self._captured = []
+        if self._blocking:
+            raise RuntimeError("a stream that others wait for is captured, which a launch in another thread would break")
+        self.captured = []
 
     def end_capture(self):
-        launches, self._captured = self._captured, None
+        launches, self.captured = self.captured, None
         return _Graph(launches)
-
-    def is_capturing(self):
-        return self._captured is not None
 
     def synchronize(self):
         pass
 
     def wait_event(self, event):
-        pass
+        note("wait", self, event)
 
     def record(self, event=None):
+        event = event or _Event()
+        note("record", self, event)
         return event
 
     @contextlib.contextmanager
@@ -507,20 +559,24 @@ class _Stream:
 _stream = _Stream()
 
 
+_current_gpu = 0
+
+
 class _Place:
-    def __init__(self, id=0):
-        self.id = id
-        self.compute_capability = "90"
-        self.attributes = {"MultiProcessorCount": 132}
+    def __init__(self, id=None):
+        self.id = _current_gpu if id is None else id
 
     def __enter__(self):
+        self._outer = _Place()
+        self.use()
         return self
 
     def __exit__(self, *error):
-        return None
+        self._outer.use()
 
     def use(self):
-        pass
+        global _current_gpu
+        _current_gpu = self.id
 
     def synchronize(self):
         pass
@@ -570,8 +626,8 @@ cuda.alloc_pinned_memory = bytearray
 cuda.get_elapsed_time = _elapsed
 _PROPERTIES = {"name": b"stand-in", "major": 9, "minor": 0, "totalGlobalMem": 2**30, "multiProcessorCount": 132}
 cuda.runtime = types.SimpleNamespace(
-    getDeviceCount=lambda: 1,
-    getDevice=lambda: 0,
+    getDeviceCount=lambda: 2,
+    getDevice=lambda: _current_gpu,
     getDeviceProperties=lambda number: _PROPERTIES,
     memGetInfo=lambda: (2**29, 2**30),
     CUDARuntimeError=RuntimeError,

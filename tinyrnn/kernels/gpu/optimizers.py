@@ -82,6 +82,7 @@ def _by_dtype(*lists):
 
 def _tables(groups):
     """On the GPU: where the arrays of every parameter lie, and the pieces; and how many of these there are."""
+    launch.check_current_gpu(*[array for group in groups for array in group or ()])
     parameters = np.zeros(len(groups[0]), _PARAMETER)
     for name, group in zip(_ARRAYS, groups):
         for place, array in enumerate(group or ()):
