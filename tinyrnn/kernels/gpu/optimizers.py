@@ -88,7 +88,6 @@ def _tables(groups):
         for place, array in enumerate(group or ()):
             parameters[name][place] = array.data.ptr
     parameters["size"] = sizes = tuple([array.size for array in groups[0]])
-    launch.check_current_gpu(*[array for group in groups for array in group or ()])
     pieces = _pieces(sizes, loader.number_of_gpu(None))
     return loader.cupy().asarray(np.frombuffer(parameters.tobytes(), np.uint8)), pieces, len(pieces)
 
