@@ -271,7 +271,9 @@ def asarray(value, dtype=None):
     return ndarray(np.array(value, dtype))
 
 
-array = asarray
+def array(value, dtype=None):
+    """A copy on the current GPU."""
+    return ndarray(np.array(_inside(value) if isinstance(value, ndarray) else value, dtype))
 
 
 def from_dlpack(value):

@@ -78,7 +78,9 @@ def test_arrays_of_another_gpu_are_refused(cuda, name):
     if loader.cupy().cuda.runtime.getDeviceCount() < 2:
         pytest.skip("there is one GPU")
     ELSEWHERE[name](kernels, lambda: loader.moved(np.ones(20), 0))
-    with pytest.raises(RuntimeError, match=r"a tensor lies on cuda:1, but the current GPU is cuda:0; call tinyrnn.cuda.set_dev"):
+    with pytest.raises(
+        RuntimeError, match=r"a tensor lies on cuda:1, but the current GPU is cuda:0; call tinyrnn.cuda.set_dev"
+    ):
         ELSEWHERE[name](kernels, lambda: loader.moved(np.ones(20), 1))
 
 

@@ -1,4 +1,4 @@
-"""Arrays that lie otherwise than kernels take them: transposed, or from an odd element of a larger one."""
+"""Arrays that lie otherwise than kernels take them: transposed, with gaps, or from an odd element of a larger one."""
 
 from __future__ import annotations
 
@@ -26,15 +26,17 @@ def transposed(x):
 NUMBERS = {"sgd_step": (0.1, 0.9, 0.0, 0.1, True, False), "adam_step": (3, 0.1, 0.9, 0.99, 1e-8, 0.1, False, False)}
 
 
+@pytest.mark.parametrize("layout", ["transposed", "every second column"])
 @pytest.mark.parametrize("name, count", [("scale_inplace", 1), ("sgd_step", 3), ("adam_step", 5)])
-def test_what_is_written_to_may_be_transposed(kernels, rng, name, count):
-    """One kind of array at a time: parameters, gradients, or what the optimizer keeps."""
+def test_optimizer_steps_in_any_layout(kernels, rng, name, count, layout):
+    """Of one kind of array at a time: parameters, gradients, or what the optimizer keeps."""
+    numbers = NUMBERS.get(name, (0.25,))
     for odd in range(count):
         lists = [[abs(rng.normal(size=(4, 6))), abs(rng.normal(size=3))] for _ in range(count)]
-        lists[odd] = [transposed(x) for x in lists[odd]]
         ours = there(lists)
+        x = lists[odd][0]
+        ours[odd][0] = there(transposed(x)) if layout == "transposed" else there(np.repeat(x, 2, axis=1))[:, ::2]
         assert not ours[odd][0].flags.c_contiguous
-        numbers = NUMBERS.get(name, (0.25,))
         getattr(kernels, name)(*ours, *numbers)
         getattr(reference, name)(*lists, *numbers)
         assert_close(back(ours), lists, 1e-12, str(odd))
@@ -51,17 +53,22 @@ def test_one_step_with_arrays_that_are_transposed(kernels, mode):
 
 
 def from_the_second_element(x):
-    """An array on the GPU that begins there in the memory of another: not at a multiple of 16 bytes."""
+    """An array on the GPU that lies there within another, from its second element on: not at a multiple of 16 bytes."""
     if not isinstance(x, np.ndarray):
         return x
-    return loader.cupy().asarray(np.concatenate([x.reshape(-1)[:1], x.reshape(-1)]))[1:].reshape(x.shape)
+    flat = x.reshape(-1)
+    return loader.cupy().asarray(np.concatenate([flat[:1], flat, flat[:1]]))[1:-1].reshape(x.shape)
 
 
-@pytest.mark.parametrize("numbers", ["float16", "bfloat16", "tf32"])
-def test_arrays_that_are_parts_of_others(kernels, monkeypatch, numbers):
+@pytest.fixture(params=["float16", "bfloat16", "tf32"])
+def dtype(request, monkeypatch):
+    """Of numbers that are multiplied on tensor cores."""
+    monkeypatch.setitem(tf32.allowed, "recurrent", request.param == "tf32")
+    return {"float16": np.float16, "tf32": np.float32}.get(request.param) or pytest.importorskip("ml_dtypes").bfloat16
+
+
+def test_arrays_that_are_parts_of_others(kernels, dtype):
     """Rows of whole shares of 16 bytes, which may be read as such only where they begin at a multiple of 16 bytes."""
-    monkeypatch.setitem(tf32.allowed, "recurrent", numbers == "tf32")
-    dtype = {"float16": np.float16, "tf32": np.float32}.get(numbers) or pytest.importorskip("ml_dtypes").bfloat16
     call = Call("GRU", (3, 3, 2), I=8, H=16, options=OPTIONS[1:], dtype=dtype)
     stack = call.x, (call.sweeps[0].h_0[None],), [call.sweeps[0][:4]]
     stack = (call.draw(3, 8), *stack[1:])
@@ -74,3 +81,20 @@ def test_arrays_that_are_parts_of_others(kernels, monkeypatch, numbers):
         return back((output, finals, back_through, kernels.recurrent_step("GRU", *mapped(stack, place))))
 
     assert_close(run(from_the_second_element), run(there), 0)
+
+
+def in_float64(value):
+    return mapped(value, lambda x: x.astype(np.float64) if isinstance(x, np.ndarray) else x)
+
+
+def test_rows_that_are_whole_shares_apart_by_what_is_not(kernels, dtype):
+    """A product over the gates r and z, two of three: 16 bytes of every 24."""
+    call = Call("GRU_RESET_BEFORE", (2, 2, 1), I=3, H=8 // np.dtype(dtype).itemsize, dtype=dtype)
+    gradients = call.gradients()
+    x, sweeps = there((call.x, call.sweeps))
+    output, _, saved = kernels.recurrent_forward(call.mode, x, call.batch_sizes, sweeps, True)
+    got = kernels.recurrent_backward(call.mode, *there(gradients), x, call.batch_sizes, sweeps, output, saved, True)
+
+    call.x, call.sweeps = in_float64((call.x, call.sweeps))
+    output, _, saved = call.forward()
+    assert_close(in_float64(back(got)), call.backward(output, saved, in_float64(gradients)), 5e-2)

@@ -67,7 +67,9 @@ def test_long_sums_are_carried_in_32_bits(cuda, rng, dtype):
 def test_operands_of_tensor_cores():
     """The one line that nothing executes without a GPU: its operands are D, A, B and C, in this order and each in its own."""
     text = (launch.FOLDER / "products.cuh").read_text()
-    found = re.search(r"#define TINYRNN_MMA\(T, SHAPE, KIND\)(.*?)\n(?!.*\\\n)(?=TINYRNN_MMA)", text, re.S)[1].replace("\\\n", " ")
+    found = re.search(r"#define TINYRNN_MMA\(T, SHAPE, KIND\)(.*?)\n(?!.*\\\n)(?=TINYRNN_MMA)", text, re.S)[1].replace(
+        "\\\n", " "
+    )
     statement = re.search(r"asm volatile\((.*?)\);", found, re.S)[1]
     template, outputs, inputs = re.split(r'(?<=["\s\)]):', statement)
     assert re.findall(r'"mma\.sync\.aligned\." SHAPE "\.row\.col\.f32\." KIND "\." KIND "\.f32 ', template)

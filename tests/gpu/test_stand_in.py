@@ -28,7 +28,9 @@ def test_a_missing_barrier_gives_wrong_numbers(cupy, missing):
     """Every thread reads what one of another warp has written, twice."""
     barriers = ["" if missing == name else "__syncthreads();" for name in ("first", "last")]
     once = f"shared[t] = x[t] + k; {barriers[0]} sum += shared[(t + 40) % 128]; {barriers[1]}"
-    body = f"__shared__ float shared[128]; float sum = 0; for (int k = 0; k < 2; k++) {{ {once} }} y[blockIdx.x * 128 + t] = sum;"
+    body = (
+        f"__shared__ float shared[128]; float sum = 0; for (int k = 0; k < 2; k++) {{ {once} }} y[blockIdx.x * 128 + t] = sum;"
+    )
     x, right = np.arange(128, dtype=np.float32), []
     for _ in range(4):
         y = cupy.empty((2, 128), np.float32)
@@ -57,7 +59,9 @@ def test_an_address_that_is_not_aligned(cupy):
 def test_a_barrier_that_some_threads_never_reach(cupy):
     x = cupy.zeros(128, np.float32)
     with pytest.raises(RuntimeError, match=r"kernel: threads wait at a barrier that others never reach, in block"):
-        launched(cupy, "if (t < 40) __syncthreads(); else __syncwarp();" * 2 + "x[t] = 1;", x, parameters="float *x", block=(64,))
+        launched(
+            cupy, "if (t < 40) __syncthreads(); else __syncwarp();" * 2 + "x[t] = 1;", x, parameters="float *x", block=(64,)
+        )
         launched(cupy, "while (t == 3) __syncthreads(); __syncwarp();", x, parameters="float *x")
     with pytest.raises(RuntimeError, match=r"more than 1024 threads"):
         launched(cupy, "", x, parameters="float *x", block=(32, 33))
@@ -75,6 +79,17 @@ def test_memory_is_shared_by_views_and_copied_from_outside(cupy):
     view[...] = -1
     assert (x.get() == [[0, -1, -1], [3, -1, -1]]).all() and host[0, 1] == 1
     assert (x.T + 1).strides == (x.get().T + 1).strides
+    pair = np.linalg.qr(x)  # a named tuple, which goes in as it comes out
+    assert type(cupy._inside(pair)) is type(pair) and isinstance(cupy._inside(pair).R, np.ndarray)
+
+
+def test_copies_lie_on_the_current_gpu(cupy):
+    x = cupy.ones(3)
+    with cupy.cuda.Device(1):
+        copy = cupy.array(x)
+        assert copy[1:].device.id == cupy.empty(2).device.id == 1
+    copy[0] = 5
+    assert x.device.id == cupy.empty(2).device.id == 0 and x[0] == 1
 
 
 def test_a_graph_takes_no_memory_and_loads_no_kernel(cupy):
