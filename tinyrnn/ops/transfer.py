@@ -41,11 +41,12 @@ def on_one_device(a, b):
 
 
 def require_one_device(*tensors):
-    """RuntimeError if some of the tensors (None is none) lie on different devices."""
-    arrays = [array(tensor) for tensor in tensors if tensor is not None]
-    for data in arrays[1:]:
-        if type(data) is not type(arrays[0]) and devices.of_array(data) != devices.of_array(arrays[0]):
-            raise _apart(devices.of_array(arrays[0]), devices.of_array(data))
+    """RuntimeError if some of the tensors lie on another device than the first; None is none."""
+    first = array(tensors[0])
+    for tensor in tensors:
+        data = array(tensor)
+        if type(data) is not type(first) and data is not None and devices.of_array(data) != devices.of_array(first):
+            raise _apart(devices.of_array(first), devices.of_array(data))
 
 
 def beside(values, data):
