@@ -305,7 +305,7 @@ def kernels_of(file, mode, numbers) -> tuple[str, ...]:
     plan = _forward_plan if file == FORWARD else _backward_plan
     options = ("norm_h", "norm_c", "weight_hr") if mode == "LSTM" else ("norm_h",)
     none: Any = None
-    launches = []
+    launches: list[_Launch] = []
     for given in itertools.product((none, True), repeat=len(options)):
         launches += plan(mode, Sweep(none, none, none, none, none, **dict(zip(options, given)))).launches
     names = dict.fromkeys(["advance<T>", *[each.kernel for each in launches]])
