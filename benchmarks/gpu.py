@@ -1,4 +1,4 @@
-"""Everything that needs a GPU, in one command of less than ten minutes: is it right, and how fast is it beside PyTorch and cuDNN?
+"""Everything that needs a GPU, in one command of less than ten minutes: is it right, and how fast is it beside PyTorch?
 
     python benchmarks/gpu.py                    # all parts, in order
     python benchmarks/gpu.py --part timing      # one of them; --part can be given several times
@@ -23,17 +23,18 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(1, str(Path(__file__).resolve().parents[1]))  # the checkout that this file is of, as in the child processes
 
-from benchmarks import gpu_results, gpu_timing
-from benchmarks.gpu_children import Child, watch
-from benchmarks.gpu_rows import Row
+import gpu_results
+import gpu_timing
+from gpu_children import ROOT, Child, watch
+from gpu_rows import Row
+
 from tinyrnn.kernels.gpu import launch, loader
 
-_PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "benchmarks.gpu_report", "-p", "no:cacheprovider"]
+_PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "gpu_report", "-p", "no:cacheprovider"]
 _PYTEST += ["-W", "default"]  # a warning of CuPy's is no error of ours
 _ON_GPU = {"TINYRNN_TEST_ON_GPU": "1"}
 
@@ -68,7 +69,7 @@ def suites(seconds: float) -> Iterator[list[Row]]:
 
 
 def sanitizer(seconds: float) -> Iterator[list[Row]]:
-    """The .cu files under NVIDIA's compute-sanitizer: accesses out of bounds, races, barriers, and reads of what was not written."""
+    """The .cu files under NVIDIA's compute-sanitizer: accesses out of bounds, races, barriers, reads of what nobody wrote."""
     files = ["tests/gpu/test_gpu_recurrent.py", "tests/gpu/test_gpu_kernels.py"]
     few = "all_options or (plain and 1) or (one_step and float32 and not bias) or (narrower and LSTM and options)"
     few += " or ((softmax or cross_entropy or layer_norm or embedding or ctc or cells) and float32)"

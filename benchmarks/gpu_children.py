@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from benchmarks.gpu_rows import Row, Rows
+from gpu_rows import Row, Rows
 
 ROOT = Path(__file__).resolve().parents[1]
 _SILENT = 90  # seconds without a new row after which a process is taken to hang
@@ -27,7 +27,8 @@ class Child:
         self._folder = tempfile.TemporaryDirectory(prefix="tinyrnn_gpu_")
         self.rows = Rows(Path(self._folder.name, "rows.jsonl"))
         self._log = Path(self._folder.name, "log")
-        path = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+        folders = [ROOT, ROOT / "benchmarks", ROOT / "tests" / "ops"]
+        path = os.pathsep.join([*map(str, folders), *filter(None, [os.environ.get("PYTHONPATH")])])
         given = {**(environment or {}), "TINYRNN_ROWS": str(self.rows.file), "PYTHONPATH": path, "PYTHONUNBUFFERED": "1"}
         self._command, self._environment = list(command), {**os.environ, **given}
         self._process: subprocess.Popen[bytes] | None = None

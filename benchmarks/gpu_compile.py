@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[1]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "ops")]
-
 import numpy as np
+from gpu_rows import Rows
 from op_table import OPS, arrays_for
 
 import tinyrnn
-from benchmarks.gpu_rows import Rows
 from tinyrnn import nn
 from tinyrnn.kernels.gpu import elementwise, launch, loader, recurrent
 from tinyrnn.kernels.sweeps import MODES

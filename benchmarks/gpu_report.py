@@ -1,7 +1,7 @@
 """A plugin of pytest for gpu.py: each test is a row as soon as it is done (see gpu_rows.py), those that have one are left out.
 
-A row holds the test's name, whether it passed, what it said if not, its largest error, 1 being what is allowed (on_gpu.py), and,
-of one that uses pytest-benchmark, its median time.
+A row holds the test's name, whether it passed, what it said if not, its largest error, 1 being what is allowed (on_gpu.py),
+and, of one that uses pytest-benchmark, its median time.
 """
 
 from __future__ import annotations
@@ -9,8 +9,7 @@ from __future__ import annotations
 import sys
 
 import pytest
-
-from benchmarks.gpu_rows import LOST, Rows, is_lost
+from gpu_rows import LOST, Rows, is_lost
 
 _rows = Rows()
 

@@ -12,8 +12,9 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from gpu_rows import Row
+
 import tinyrnn
-from benchmarks.gpu_rows import Row
 from tinyrnn.kernels.gpu import loader
 
 FOLDER = Path(__file__).with_name("results")
@@ -22,7 +23,7 @@ _PACKAGES = ("numpy", "ml_dtypes", "torch", "cupy-cuda12x", "cupy-cuda13x", "nvi
 
 
 class Results:
-    """The rows of all parts: those of an earlier run that still hold, and new ones, which are on disk as soon as they are here."""
+    """The rows of all parts, those of an earlier run that still hold and new ones, which are on disk as soon as they come."""
 
     def __init__(self) -> None:
         FOLDER.mkdir(exist_ok=True)

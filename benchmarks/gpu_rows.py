@@ -43,7 +43,7 @@ class Rows:
 
 
 def is_lost(cupy: Any) -> bool:
-    """Whether this process has lost its GPU, as after an access out of bounds: every later call would fail with the same error."""
+    """Whether this process has lost its GPU, as after an access out of bounds, which every later call fails with."""
     try:
         cupy.cuda.Device().synchronize()
     except cupy.cuda.runtime.CUDARuntimeError:
