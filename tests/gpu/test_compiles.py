@@ -7,47 +7,33 @@ import re
 import shutil
 import subprocess
 
-import numpy as np
 import pytest
 
 from tinyrnn.kernels.gpu import launch, optimizers, recurrent
-from tinyrnn.kernels.sweeps import MODES, Sweep
+from tinyrnn.kernels.sweeps import MODES
 
 NVCC = shutil.which("nvcc")
 FILES = sorted(file.name for file in launch.FOLDER.glob("*.cu"))
-SWEEPS = ("recurrent_forward.cu", "recurrent_backward.cu")
+SWEEPS = (recurrent.FORWARD, recurrent.BACKWARD)
 IN_TF32 = (*SWEEPS, "recurrent_step.cu")
 
 
-def every_sweep(mode):
-    """Sweeps with all the options that change which kernels are launched."""
-    pair, matrix = (np.zeros(1), np.zeros(1)), np.zeros((1, 1))
-    for norm_h in (None, pair):
-        for norm_c in (None, pair) if mode == "LSTM" else (None,):
-            for weight_hr in (None, matrix) if mode == "LSTM" else (None,):
-                yield Sweep(matrix, matrix, None, None, matrix, weight_hr=weight_hr, norm_h=norm_h, norm_c=norm_c)
-
-
-def kernels_of(file):
-    """The names under which kernels of a file are launched, with T for the type."""
+def kernels_of(file, numbers):
+    """The names under which kernels of a file are launched, for one type of numbers."""
     if file in SWEEPS:
-        plan = recurrent._forward_plan if file == SWEEPS[0] else recurrent._backward_plan
-        plans = [plan(mode, sweep) for mode in MODES for sweep in every_sweep(mode)]
-        return ["advance<T>", *dict.fromkeys(each.kernel for found in plans for each in found.launches)]
+        return list(dict.fromkeys(name for mode in MODES for name in recurrent.kernels_of(file, mode, numbers)))
     if file == "recurrent_step.cu":
-        return [f"layer_step<T, {mode}>" for mode in range(4)]
-    text = (launch.FOLDER / file).read_text()
-    return [f"{name}<T>" for name in re.findall(r"__global__\s+void\s+(\w+)\(", text)]
+        return [f"layer_step<{numbers}, {mode}>" for mode in range(4)]
+    return [f"{name}<{numbers}>" for name in launch.kernels_in(file)]
 
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_kernel_is_launched_somewhere(file):
-    text = (launch.FOLDER / file).read_text()
-    defined = set(re.findall(r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\(", text))
+    defined = set(launch.kernels_in(file))
     host = "".join(source.read_text() for source in launch.FOLDER.glob("*.py"))
     assert defined and not {name for name in defined if f'"{name}' not in host}
     if file in SWEEPS:
-        assert defined <= {name.partition("<")[0] for name in kernels_of(file)}
+        assert defined <= {name.partition("<")[0] for name in kernels_of(file, "float")}
 
 
 @pytest.mark.skipif(NVCC is None, reason="no nvcc")
@@ -56,7 +42,7 @@ def test_every_kernel_is_launched_somewhere(file):
 )
 def test_compiles(file, architecture, tmp_path):
     numbers = [*launch.TYPES.values(), *([recurrent.TF32] if file in IN_TF32 else [])]
-    names = [name.replace("<T", f"<{number}") for name in kernels_of(file) for number in numbers]
+    names = [name for each in numbers for name in kernels_of(file, each)]
     source = tmp_path / "kernels.cu"
     used = "\n".join(f"    (const void *)&{name}," for name in names)
     source.write_text(f'#include "{launch.FOLDER / file}"\nconst void *kernels[] = {{\n{used}\n}};\n')

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
-from on_gpu import assert_close, back, mapped, there
+from on_gpu import ROUNDING, assert_close, assert_close_but_for_rounding, back, in_float64, leaves, there
 from sweep_cases import LSTM_OPTIONS, OPTIONS, Call, arrays_of, calls
 
 from tinyrnn.kernels import reference
@@ -73,47 +73,32 @@ def test_more_steps_than_one_graph_and_more_rows_and_units_than_one_block(sweeps
         check(sweeps, Call(mode, lengths, I=2, H=19, seed=seed), tolerance=1e-8)
 
 
-# How float32 and shorter numbers are stored, and the error that is allowed them beside the largest number.
-NARROW = {"float32": 2e-6, "tf32": 4e-3, "float16": 6e-3, "bfloat16": 5e-2}
-
-
 def narrow_type(numbers):
     if numbers == "bfloat16":
         return pytest.importorskip("ml_dtypes").bfloat16
     return np.float16 if numbers == "float16" else np.float32
 
 
-def in_float64(value):
-    """The same numbers, in any structure."""
-    return mapped(value, lambda x: x.astype(np.float64) if isinstance(x, np.ndarray) and x.dtype != np.int64 else x)
-
-
 @pytest.mark.parametrize("with_options", [False, True], ids=["plain", "options"])
 @pytest.mark.parametrize("H", [7, 40], ids=lambda H: f"H{H}")  # in shares of 16 bytes, which are whole or not
 @pytest.mark.parametrize("mode", MODES)
-@pytest.mark.parametrize("numbers", NARROW)
+@pytest.mark.parametrize("numbers", ROUNDING)
 def test_narrower_numbers(sweeps, monkeypatch, numbers, mode, H, with_options):
     """They are stored, and computed with in float32: the results are nearly those of float64 on the same numbers."""
     monkeypatch.setitem(tf32.allowed, "recurrent", numbers == "tf32")
     options = (*OPTIONS, *(LSTM_OPTIONS if mode == "LSTM" else ())) if with_options else ()
     narrow = Call(mode, (4,) * 17 + (3, 2), I=5, H=H, options=options, dtype=narrow_type(numbers))
-    gradients = narrow.gradients()
-    moved = there((narrow.x, narrow.sweeps))
-    output, finals, saved = sweeps.recurrent_forward(mode, moved[0], narrow.batch_sizes, moved[1], True)
-    ours = sweeps.recurrent_backward(mode, *there(gradients), moved[0], narrow.batch_sizes, moved[1], output, saved, True)
-    results = back((output, finals, *ours)) if mode != "RNN_RELU" else back((output, finals))  # a unit may round to 0
+    given = narrow.x, narrow.sweeps, narrow.gradients()
+
+    def run(kernels, x, own, gradients):
+        output, finals, saved = kernels.recurrent_forward(mode, x, narrow.batch_sizes, own, True)
+        if mode == "RNN_RELU":  # whose gradients are others where a unit rounds to 0
+            return output, finals
+        return output, finals, *kernels.recurrent_backward(mode, *gradients, x, narrow.batch_sizes, own, output, saved, True)
+
+    results = back(run(sweeps, *there(given)))
     assert {each.dtype for each in leaves(results)} == {narrow.x.dtype}
-
-    narrow.x, narrow.sweeps = in_float64(narrow.x), in_float64(narrow.sweeps)
-    output, finals, saved = narrow.forward()
-    expected = output, finals, *narrow.backward(output, saved, in_float64(gradients))
-    assert_close(in_float64(results), expected[: len(results)], NARROW[numbers])
-
-
-def leaves(value):
-    if isinstance(value, (tuple, list)):
-        return [leaf for each in value for leaf in leaves(each)]
-    return [value] if isinstance(value, np.ndarray) else []
+    assert_close_but_for_rounding(results, lambda *given: run(reference, *given), given, ROUNDING[numbers])
 
 
 def test_products_of_float32_are_rounded_only_where_that_is_allowed(sweeps, monkeypatch):
@@ -169,7 +154,7 @@ def test_states_and_gradients_in_any_layout(sweeps, mode, layout):
 
 
 @pytest.mark.parametrize("absent", [(), (2, 3), (3,)], ids=["", "no bias", "single bias"])
-@pytest.mark.parametrize("numbers", ["float64", *NARROW])
+@pytest.mark.parametrize("numbers", ["float64", *ROUNDING])
 @pytest.mark.parametrize("mode", MODES)
 def test_one_step_of_a_stack(cuda, monkeypatch, mode, numbers, absent):
     from tinyrnn.kernels.gpu.recurrent_step import recurrent_step
@@ -180,7 +165,8 @@ def test_one_step_of_a_stack(cuda, monkeypatch, mode, numbers, absent):
     names = ("h_0", "c_0") if mode == "LSTM" else ("h_0",)
     states = tuple(np.stack([getattr(call.sweeps[0], name) for call in layers]) for name in names)
     weights = [tuple(None if i in absent else each for i, each in enumerate(call.sweeps[0][:4])) for call in layers]
-    ours = back(recurrent_step(mode, there(layers[0].x), there(states), there(weights)))
+    given = layers[0].x, states, weights
+    ours = back(recurrent_step(mode, *there(given)))
     assert {each.dtype for each in leaves(ours)} == {np.dtype(dtype)}
-    exact = reference.recurrent_step(mode, *in_float64((layers[0].x, states, weights)))
-    assert_close(in_float64(ours), exact, NARROW.get(numbers, 1e-12))
+    rounding = ROUNDING.get(numbers, 2**-53)
+    assert_close_but_for_rounding(ours, lambda *given: reference.recurrent_step(mode, *given), given, rounding)

@@ -13,6 +13,7 @@ from tinyrnn.kernels.sweeps import MODES, Sweep
 GATES = {"RNN_TANH": 1, "RNN_RELU": 1, "LSTM": 4, "GRU": 3, "GRU_RESET_BEFORE": 3}
 OPTIONS = ("norm_h", "recurrent_mask", "zoneout_h")
 LSTM_OPTIONS = ("weight_hr", "peephole", "norm_c", "zoneout_c")
+SEED = int(os.environ.get("TINYRNN_TEST_SEED", "0"))  # draws other numbers for all of them
 
 
 def batch_sizes_of(lengths):
@@ -28,7 +29,7 @@ class Call:
     """
 
     def __init__(self, mode, lengths=(5, 5, 5), I=3, H=5, D=1, options=(), without=(), dtype=np.float64, seed=0):  # noqa: E741
-        self.rng = np.random.default_rng([seed, int(os.environ.get("TINYRNN_TEST_SEED", "0"))])
+        self.rng = np.random.default_rng([seed, SEED])
         self.mode, self.dtype, self.H = mode, dtype, H
         self.batch_sizes = batch_sizes_of(lengths)
         self.B, self.N = len(lengths), int(self.batch_sizes.sum())
@@ -79,10 +80,13 @@ class Call:
         return kernels.recurrent_forward(self.mode, self.x, self.batch_sizes, self.sweeps, save)
 
     def gradients(self, wanted=("output", "finals", "cells")):
-        """Random gradients of the wanted results, None for the others: what `recurrent_backward` begins with."""
+        """Random gradients of the wanted results, None for the others: what `recurrent_backward` begins with.
+
+        The same ones whenever they are asked for.
+        """
         D = len(self.sweeps)
         lstm = self.mode == "LSTM"
-        self.rng = np.random.default_rng(99)
+        self.rng = np.random.default_rng([99, SEED])
         output = self.draw(self.N, D * self.P)
         finals = [(self.draw(self.B, self.P), *([self.draw(self.B, self.H)] if lstm else [])) for _ in range(D)]
         cells = [self.draw(self.N, self.H) if lstm else None for _ in range(D)]

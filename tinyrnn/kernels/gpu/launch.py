@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
+import re
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +25,13 @@ WHOLE = {
 }
 
 
+# How much is compiled at once: a module costs a start of the compiler and a file in CuPy's cache, and every kernel in it the
+# time of somebody who may not need it. NVRTC takes less than half a second for all kernels of most files, of one type of numbers, so
+# they come together; for those of a file of the sweep 3 to 6 seconds, of one of its modes a half to one (recurrent.kernels_of).
+
+
 def kernels(file: str, names: tuple[str, ...]) -> dict[str, Any]:
-    """{name: kernel} of a .cu file, for names such as "scale<float>", on the current GPU."""
+    """{name: kernel} of a .cu file, compiled as one module for the current GPU, for names such as "scale<float>"."""
     return _kernels(file, names, loader.number_of_gpu(None))
 
 
@@ -35,6 +41,20 @@ def _kernels(file: str, names: tuple[str, ...], gpu: int) -> dict[str, Any]:
     code = f"// with headers {_headers()}\n{(FOLDER / file).read_text()}"  # CuPy's cache only looks at the code
     module = loader.cupy().RawModule(code=code, options=options, name_expressions=names)
     return {name: module.get_function(name) for name in names}
+
+
+@functools.cache
+def kernels_in(file: str) -> tuple[str, ...]:
+    """The names of the kernels of a .cu file, without their types."""
+    defined = r"__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s+)?(\w+)\("
+    return tuple(re.findall(defined, (FOLDER / file).read_text()))
+
+
+@functools.cache
+def compiled_with(file: str, name: str) -> tuple[str, ...]:
+    """The names of all kernels of a file, of the types of one of them: what is compiled when that one is asked for."""
+    types = name[name.index("<") :]
+    return tuple([kernel + types for kernel in kernels_in(file)])
 
 
 @functools.cache
@@ -80,7 +100,7 @@ def _plain(arguments: tuple[Any, ...]) -> tuple[Any, ...]:
 
 def run(file: str, name: str, grid: tuple[int, ...], block: tuple[int, ...], arguments: tuple[Any, ...]) -> None:
     """Launch a kernel; None among the arguments is a null pointer."""
-    kernels(file, (name,))[name](grid, block, _plain(arguments))
+    kernels(file, compiled_with(file, name))[name](grid, block, _plain(arguments))
 
 
 def over_rows(file: str, kernel: str, rows: int, dtype: np.dtype, arguments: tuple[Any, ...]) -> None:

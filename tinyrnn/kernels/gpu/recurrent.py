@@ -8,6 +8,7 @@ side.
 from __future__ import annotations
 
 import functools
+import itertools
 import threading
 from typing import Any, NamedTuple
 
@@ -21,6 +22,7 @@ _SAVED_GATES = {"LSTM": 4, "GRU": 4, "GRU_RESET_BEFORE": 3}
 UNITS, ROWS, _THREADS = 8, 16, 128  # of a block: those of a tile in products.cuh, and of normalize_rows
 _CHUNKS = (64, 16, 4)  # steps in a graph
 TF32 = "Tf32"
+FORWARD, BACKWARD = "recurrent_forward.cu", "recurrent_backward.cu"
 
 # The struct Arguments in sweep.cuh: pointers, then numbers.
 _POINTERS = [
@@ -240,6 +242,7 @@ class _Launch(NamedTuple):
 
 class _Plan(NamedTuple):
     file: str
+    mode: str
     launches: tuple[_Launch, ...]
     direction: int  # 1 forward, -1 backward
 
@@ -268,14 +271,14 @@ def _forward_plan(mode, sweep) -> _Plan:
         launches += [] if sweep.norm_c is None else [_normalized(m, "CELL"), _Launch("lstm_output<T>")]
     if sweep.weight_hr is not None:
         launches.append(_Launch("step_projection<T>", "P"))
-    return _Plan("recurrent_forward.cu", tuple(launches), 1)
+    return _Plan(FORWARD, mode, tuple(launches), 1)
 
 
 def _backward_plan(mode, sweep) -> _Plan:
     m = MODES.index(mode)
     plain = sweep.norm_h is None and sweep.norm_c is None and sweep.weight_hr is None
     if plain and mode != "GRU_RESET_BEFORE":
-        return _Plan("recurrent_backward.cu", (_Launch(f"step_fused<T, {m}>"),), -1)
+        return _Plan(BACKWARD, mode, (_Launch(f"step_fused<T, {m}>"),), -1)
     launches = [_Launch(f"step_arriving<T, {m}>", "P")]
     launches += [] if sweep.weight_hr is None else [_Launch("step_projection<T>")]
     launches += [] if sweep.norm_c is None else [_Launch("lstm_output<T>"), _normalized(m, "CELL")]
@@ -286,11 +289,24 @@ def _backward_plan(mode, sweep) -> _Plan:
         launches += [] if sweep.norm_h is None else [_normalized(m, "RESET_AND_UPDATE")]
     else:
         launches += [] if sweep.norm_h is None else [_normalized(m, "ALL_GATES")]
-    return _Plan("recurrent_backward.cu", tuple(launches), -1)
+    return _Plan(BACKWARD, mode, tuple(launches), -1)
 
 
 def _normalized(m, what) -> _Launch:
     return _Launch(f"normalize_rows<T, {m}, {what}>", None)
+
+
+@functools.cache
+def kernels_of(file, mode, numbers) -> tuple[str, ...]:
+    """The names of all kernels of sweeps of a mode, whatever their options: one module, so that options cost no compilation."""
+    plan = _forward_plan if file == FORWARD else _backward_plan
+    options = ("norm_h", "norm_c", "weight_hr") if mode == "LSTM" else ("norm_h",)
+    none: Any = None
+    launches: list[_Launch] = []
+    for given in itertools.product((none, True), repeat=len(options)):
+        launches += plan(mode, Sweep(none, none, none, none, none, **dict(zip(options, given)))).launches
+    names = dict.fromkeys(["advance<T>", *[each.kernel for each in launches]])
+    return tuple([name.replace("<T", f"<{numbers}") for name in names])
 
 
 # ---- launching it for all steps --------------------------------------------------------------------------------------
@@ -330,7 +346,7 @@ class _Replays:
 
     def __init__(self, plan, T, n):
         names = [each.kernel.replace("<T", f"<{T}") for each in plan.launches]
-        found = launch.kernels(plan.file, (*dict.fromkeys(names), f"advance<{T}>"))
+        found = launch.kernels(plan.file, kernels_of(plan.file, plan.mode, T))
         widths = {"H": n.H, "2H": 2 * n.H, "GH": n.G * n.H, "P": n.P}
         self._steps = []
         for name, each in zip(names, plan.launches):
