@@ -10,19 +10,17 @@ The names here are CuPy's, as far as tinyrnn uses them.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import functools
 import hashlib
 import json
-import mmap
 import subprocess
 import sys
 import tempfile
-import time
 import types
 from pathlib import Path
 
+import fake_cuda
 import numpy as np
 
 HERE = Path(__file__).parent
@@ -34,45 +32,6 @@ __version__ = _CUPY["version"]
 
 _FURTHER_FUNCTIONS = ("linalg.qr", "lib.stride_tricks.sliding_window_view")
 _ATTRIBUTES = ("shape", "dtype", "ndim", "size", "strides", "itemsize", "nbytes", "flags")
-
-
-_mprotect = ctypes.CDLL(None).mprotect
-_mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
-
-
-_BEYOND = 2**20
-
-
-class _Memory(mmap.mmap):
-    """Memory of a GPU, of which the last part may not be touched: what goes past the end of an array is found at once.
-
-    It is full of 0xFF, NaN in every type: what a kernel does not write, or reads from before an array, is found as well.
-    """
-
-    def __new__(cls, nbytes):
-        if _stream.captured is not None:
-            raise RuntimeError("memory is taken while a graph is captured")
-        size = -(-nbytes // mmap.PAGESIZE) * mmap.PAGESIZE
-        memory = super().__new__(cls, -1, size + _BEYOND, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-        address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
-        ctypes.memset(address, 0xFF, size)
-        if _mprotect(address + size, _BEYOND, 0):
-            raise OSError("mprotect")
-        memory.device, memory.end = _Place(), size
-        return memory
-
-
-def _memory_of(array):
-    """The `_Memory` that a NumPy array lies in; None if it is not memory of a GPU."""
-    while isinstance(array.base, np.ndarray):
-        array = array.base
-    return array.base if isinstance(array.base, _Memory) else None
-
-
-def _array_in(memory, shape, dtype, strides=None):
-    """A NumPy array at the end of a `_Memory` that is as large."""
-    nbytes = int(np.prod(shape, dtype=int)) * np.dtype(dtype).itemsize
-    return np.ndarray(shape, dtype, memory, memory.end - nbytes, strides)
 
 
 def _frames():
@@ -121,8 +80,8 @@ class ndarray:
     def __init__(self, array):
         """Of a NumPy array, which is copied to memory of the GPU unless it lies there."""
         self._array = array
-        if _memory_of(array) is None:
-            self._array = _array_in(_Memory(array.nbytes), array.shape, array.dtype, np.empty_like(array).strides)
+        if fake_cuda.memory_of(array) is None:
+            self._array = fake_cuda.empty(array.shape, array.dtype, np.empty_like(array).strides)
             self._array[...] = array
 
     def __getattr__(self, name):
@@ -144,7 +103,7 @@ class ndarray:
 
     @property
     def device(self):
-        return _memory_of(self._array).device
+        return fake_cuda.memory_of(self._array).device
 
     @property
     def __cuda_array_interface__(self):
@@ -174,9 +133,9 @@ class ndarray:
         return self._array.copy()
 
     def set(self, host, stream=None):
-        if _stream.captured is not None:
+        if fake_cuda.current_stream().captured is not None:
             raise RuntimeError("memory is written to from outside while a graph is captured")
-        note("set", stream)
+        fake_cuda.note("set", stream)
         self._array[...] = host
 
     def view(self, dtype=None):
@@ -294,7 +253,7 @@ _compute_types = {}
 _core = types.SimpleNamespace(
     get_compute_type=lambda dtype: _compute_types.get(dtype.name, "DEFAULT"),
     set_compute_type=lambda dtype, kind: _compute_types.update({dtype.name: kind}),
-    _routines_linalg=types.SimpleNamespace(COMPUTE_TYPE_TF32="TF32", COMPUTE_TYPE_DEFAULT="DEFAULT"),
+    _routines_linalg=types.SimpleNamespace(COMPUTE_TYPE_TF32="TF32"),
 )
 
 
@@ -324,7 +283,7 @@ zeros, ones, full, arange = map(_new, (np.zeros, np.ones, np.full, np.arange))
 
 
 def empty(shape, dtype=float):
-    return ndarray(_array_in(_Memory(int(np.prod(shape, dtype=int)) * np.dtype(dtype).itemsize), shape, dtype))
+    return ndarray(fake_cuda.empty(shape, dtype))
 
 
 # ---- kernels -------------------------------------------------------------------------------------------------------
@@ -387,7 +346,8 @@ class _Kernel:
         self._name = name
 
     def __call__(self, grid, block, args):
-        if _stream.captured is not None and not self._loaded:
+        stream = fake_cuda.current_stream()
+        if stream.captured is not None and not self._loaded:
             raise RuntimeError(f"{self._name}: loaded while a graph is captured, which a GPU may refuse; launch it before")
         self._loaded = True
         grid, block = ((*sizes, 1, 1)[:3] for sizes in (grid, block))
@@ -402,7 +362,7 @@ class _Kernel:
                 raise RuntimeError(f"{self._name}: {error.decode()}")
             return values, args  # kept as long as the launch is
 
-        _stream.do(self._name, run)
+        stream.do(self._name, run)
 
 
 def _argument(kernel, parameter, value):
@@ -491,117 +451,7 @@ class ElementwiseKernel:
         return _library(source).run
 
 
-# ---- streams, graphs, devices ----------------------------------------------------------------------------------------
-
-
-def note(what, stream, more=None):
-    """What streams are told, in order: for a test to put something else here."""
-
-
-class _Graph:
-    def __init__(self, launches):
-        self._launches = launches
-
-    def launch(self, stream):
-        note("graph", stream)
-        for launch in self._launches:
-            launch()
-
-
-class _Stream:
-    """Launches run at once, or are written down while a graph is captured."""
-
-    def __init__(self, null=False, non_blocking=False):
-        self.captured, self._blocking = None, not non_blocking
-
-    def do(self, name, launch):
-        if self.captured is None:
-            note("launch", self, name)
-            launch()
-        else:
-            self.captured.append(launch)
-
-    def begin_capture(self):
-        if self._blocking:
-            raise RuntimeError("a stream that others wait for is captured, which a launch in another thread would break")
-        self.captured = []
-
-    def end_capture(self):
-        launches, self.captured = self.captured, None
-        return _Graph(launches)
-
-    def synchronize(self):
-        pass
-
-    def wait_event(self, event):
-        note("wait", self, event)
-
-    def record(self, event=None):
-        event = event or _Event()
-        note("record", self, event)
-        return event
-
-    @contextlib.contextmanager
-    def _current(self):
-        global _stream
-        before, _stream = _stream, self
-        try:
-            yield self
-        finally:
-            _stream = before
-
-    def __enter__(self):
-        self._entered = self._current()
-        return self._entered.__enter__()
-
-    def __exit__(self, *error):
-        return self._entered.__exit__(*error)
-
-
-_stream = _Stream()
-
-
-_current_gpu = 0
-
-
-class _Place:
-    compute_capability = "90"
-
-    def __init__(self, id=None):
-        self.id = _current_gpu if id is None else id
-
-    def __enter__(self):
-        self._outer = _Place()
-        self.use()
-        return self
-
-    def __exit__(self, *error):
-        self._outer.use()
-
-    def use(self):
-        global _current_gpu
-        _current_gpu = self.id
-
-    def synchronize(self):
-        pass
-
-
-class _Event:
-    done = True
-
-    def __init__(self, block=False, disable_timing=False):
-        self._timed = not disable_timing
-
-    def record(self, stream=None):
-        self.time = time.perf_counter()
-
-    def synchronize(self):
-        pass
-
-
-def _elapsed(start, end):
-    assert start._timed and end._timed
-    return 1000 * (end.time - start.time)
+# ---- the GPU ---------------------------------------------------------------------------------------------------------
 
 
 class _Pool:
@@ -622,16 +472,16 @@ def get_default_memory_pool():
 get_default_pinned_memory_pool = get_default_memory_pool
 
 cuda = types.ModuleType("cupy.cuda")
-cuda.Device = _Place
-cuda.Stream = _Stream
-cuda.get_current_stream = lambda: _stream
-cuda.Event = _Event
+cuda.Device = fake_cuda.Device
+cuda.Stream = fake_cuda.Stream
+cuda.get_current_stream = fake_cuda.current_stream
+cuda.Event = fake_cuda.Event
 cuda.alloc_pinned_memory = bytearray
-cuda.get_elapsed_time = _elapsed
+cuda.get_elapsed_time = fake_cuda.elapsed
 _PROPERTIES = {"name": b"stand-in", "major": 9, "minor": 0, "totalGlobalMem": 2**30, "multiProcessorCount": 132}
 cuda.runtime = types.SimpleNamespace(
     getDeviceCount=lambda: 2,
-    getDevice=lambda: _current_gpu,
+    getDevice=lambda: fake_cuda.Device().id,
     getDeviceProperties=lambda number: _PROPERTIES,
     memGetInfo=lambda: (2**29, 2**30),
     CUDARuntimeError=RuntimeError,

@@ -12,7 +12,7 @@ from tinyrnn.kernels.gpu import loader
 
 @pytest.fixture
 def cupy(cuda):
-    if loader.is_available() and not hasattr(loader.cupy(), "note"):
+    if loader.cupy().__name__ != "fake_cupy":
         pytest.skip("there is a GPU")
     return loader.cupy()
 
