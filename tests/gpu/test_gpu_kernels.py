@@ -148,13 +148,13 @@ def test_products(kernels, rng, shapes, dtype):
 
 
 def test_products_of_float32_are_rounded_only_where_that_is_allowed(kernels, rng, monkeypatch):
-    a, b = rng.normal(size=(2, 40, 40)).astype(np.float32)
+    a, b = rng.normal(size=(2, 512, 512)).astype(np.float32)  # so large that cuBLAS takes tensor cores where it may
     exact = a.astype(np.float64) @ b
     errors = {}
     for allowed in (False, True):
         monkeypatch.setitem(tf32.allowed, "others", allowed)
         errors[allowed] = np.abs(back(kernels.matmul_forward(*there((a, b)))) - exact).max()
-    assert errors[False] < 1e-5 < 1e-4 < errors[True] < 1e-1
+    assert errors[False] < 2e-4 < 2e-3 < errors[True] < 1
 
 
 # ---- connectionist temporal classification ----
