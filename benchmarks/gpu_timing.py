@@ -1,23 +1,30 @@
-"""The times of gpu.py: layers on the GPU beside PyTorch with cuDNN, in one process, taking turns.
+"""The times of gpu.py: layers on the GPU beside PyTorch with cuDNN, in one process, taking turns; a child process of gpu.py.
 
-A time is that between two CUDA events, and the median of many. PyTorch runs eagerly and, where it can, captured as a graph.
+Both sides have the same weights and inputs, and nothing is measured before their results agree. A time is that between two CUDA
+events, and the median of many. PyTorch runs eagerly and, where it can, captured as a graph.
 """
 
 from __future__ import annotations
 
 import contextlib
 import statistics
+import sys
+import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
+from gpu_rows import LOST, Row, Rows, is_lost
 
 import tinyrnn
 from tinyrnn import nn
 from tinyrnn.kernels.gpu import loader
 
-ROUNDS = 15
+ROUNDS = 25
 WARM = 3
+DEVICE = "cuda"  # PyTorch's
+# How far results may be from PyTorch's, relative to the largest number of an array; what is wrong is off by about 1.
+TOLERANCE = {"float32": 1e-4, "tf32": 2e-2, "float16": 3e-2, "bfloat16": 1e-1}
 
 
 class Case(NamedTuple):
@@ -58,15 +65,23 @@ CASES = [
 ]
 
 
-def rows() -> list[dict[str, Any]]:
-    """One for each case, with the times in microseconds and the ratios."""
-    found = []
+def main() -> int:
+    """A row for each case, with the times in microseconds and the ratios."""
+    rows, cupy = Rows(), loader.cupy()
+    done = rows.read()
     for case in CASES:
+        name = str(case)
+        if name in done:
+            continue
+        rows.begin(name)
         try:
-            found.append(_row(case))
+            row = _row(case)
         except Exception as error:  # the other cases are still worth their time
-            found.append({"name": str(case), "goal": case.goal, "ok": False, "note": repr(error)[:300]})
-    return found
+            row = {"name": name, "ok": False, "note": repr(error)[:300], "output": traceback.format_exc()[-3000:]}
+        rows.end({**row, "goal": case.goal})
+        if not row["ok"] and is_lost(cupy):
+            return LOST
+    return 0
 
 
 def peer_is_available() -> bool:
@@ -78,37 +93,46 @@ def peer_is_available() -> bool:
     return bool(torch.cuda.is_available())
 
 
-def table(found: list[dict[str, Any]]) -> list[str]:
-    """The rows in Markdown."""
-    names = ("name", "tinyrnn_us", "pytorch_us", "captured_us", "ratio", "captured_ratio", "goal", "note")
-    shown = [[f"{row[n]:.3g}" if isinstance(row.get(n), float) else str(row.get(n) or "") for n in names] for row in found]
-    return ["| " + " | ".join(names) + " |", "|" + "---|" * len(names), *["| " + " | ".join(each) + " |" for each in shown]]
+class Side(NamedTuple):
+    """What is called again and again, and what it gives as NumPy arrays: outputs, and gradients if it trains."""
+
+    call: Callable[[], Any]
+    results: Callable[[], list[np.ndarray]]
 
 
-def _row(case: Case) -> dict[str, Any]:
-    row: dict[str, Any] = {"name": str(case), "goal": case.goal, "ok": True}
+def _row(case: Case) -> Row:
     import torch
 
-    cases = np.random.default_rng(0)
     with _products(torch, case.tf32):
-        theirs, ours = _theirs(torch, case, cases), _ours(torch, case, np.random.default_rng(0))
-        captured = _captured(torch, theirs)
-        times: dict[str, list[float]] = {"tinyrnn": [], "pytorch": [], "captured": []}
-        sides = {"tinyrnn": (ours, _our_time), "pytorch": (theirs, lambda call: _their_time(torch, call))}
+        theirs, layer, x = _theirs(torch, case)
+        ours = _ours(torch, case, layer, x)
+        error = max(_error(a, b) for a, b in zip(ours.results(), theirs.results(), strict=True))
+        products = "tf32" if case.dtype == "float32" and tinyrnn.backends.cudnn.allow_tf32 else case.dtype
+        row: Row = {"name": str(case), "ok": error <= TOLERANCE[products], "error": error}
+        if not row["ok"]:
+            return row | {"note": f"differs from PyTorch by more than {TOLERANCE[products]}"}
+        sides = {"tinyrnn": (ours.call, _our_time), "pytorch": (theirs.call, lambda call: _their_time(torch, call))}
+        captured, why = _captured(torch, theirs.call)
         if captured is not None:
-            sides["captured"] = (captured, lambda call: _their_time(torch, call))
+            sides["captured"] = (captured, sides["pytorch"][1])
+        times: dict[str, list[float]] = {name: [] for name in sides}
         for number in range(WARM + ROUNDS):
             for name, (call, time_of) in sides.items():
                 taken = time_of(call)
                 if number >= WARM:
                     times[name].append(taken)
-    for name, taken in times.items():
-        if taken:
-            row[f"{name}_us"] = statistics.median(taken)
+    row |= {f"{name}_us": statistics.median(taken) for name, taken in times.items()}
     row["ratio"] = statistics.median(a / b for a, b in zip(times["pytorch"], times["tinyrnn"]))
-    if times["captured"]:
-        row["captured_ratio"] = statistics.median(a / b for a, b in zip(times["captured"], times["tinyrnn"]))
-    return row
+    if captured is None:
+        return row | {"note": f"PyTorch's cannot be captured: {why}"}
+    return row | {"captured_ratio": statistics.median(a / b for a, b in zip(times["captured"], times["tinyrnn"]))}
+
+
+def _error(a: np.ndarray, b: np.ndarray) -> float:
+    if a.shape != b.shape:
+        raise ValueError(f"a result is of shape {a.shape}, and PyTorch's of {b.shape}")
+    error = float(np.abs(a - b).max() / max(float(np.abs(b).max()), 1e-30))
+    return error if error < np.inf else np.inf  # NaN too
 
 
 @contextlib.contextmanager
@@ -125,85 +149,108 @@ def _products(torch: Any, tf32: bool | None) -> Iterator[None]:
             switch.allow_tf32 = allowed
 
 
-# ---- the two sides: what is called again and again -------------------------------------------------------------------
+# ---- the two sides ---------------------------------------------------------------------------------------------------
 
 
 def _lengths(case: Case) -> list[int]:
     return np.linspace(case.T, 1, case.B).astype(int).tolist()
 
 
-def _input(case: Case, rng: np.random.Generator) -> np.ndarray:
-    return rng.standard_normal((case.T, case.B, case.H)).astype(np.float32)
-
-
-def _theirs(torch: Any, case: Case, rng: np.random.Generator) -> Callable[[], Any]:
+def _theirs(torch: Any, case: Case) -> tuple[Side, Any, np.ndarray]:
+    """PyTorch's side, its layer, and the input: both sides begin with these numbers."""
     dtype = getattr(torch, case.dtype)
-    layer = getattr(torch.nn, case.kind)(case.H, case.H, bidirectional=case.bidirectional, device="cuda", dtype=dtype)
-    x = torch.tensor(_input(case, rng), device="cuda", dtype=dtype, requires_grad=case.work == "training")
+    layer = getattr(torch.nn, case.kind)(case.H, case.H, bidirectional=case.bidirectional, device=DEVICE, dtype=dtype)
+    numbers = np.random.default_rng(0).standard_normal((case.T, case.B, case.H)).astype(np.float32)
+    x = torch.tensor(numbers, device=DEVICE, dtype=dtype, requires_grad=case.work == "training")
+    given: tuple[Any, ...] = (x,)
     if case.packed:
-        x = torch.nn.utils.rnn.pack_padded_sequence(x, _lengths(case))
+        given = (torch.nn.utils.rnn.pack_padded_sequence(x, _lengths(case)),)
+    if case.work == "step":
+        given = (x, tuple(torch.zeros(1, case.B, case.H, device=DEVICE, dtype=dtype) for _ in range(2)))
+
+    def as_numpy(each: Any) -> np.ndarray:
+        return each.detach().double().cpu().numpy()
+
     if case.work != "training":
 
         def forward() -> Any:
             with torch.no_grad():
-                return layer(x)
+                return layer(*given)[0]
 
-        return forward
+        def results() -> list[np.ndarray]:
+            return [as_numpy(torch.nn.utils.rnn.pad_packed_sequence(forward())[0] if case.packed else forward())]
+
+        return Side(forward, results), layer, numbers
     grad = torch.ones_like(layer(x)[0])
-
-    def training() -> Any:
-        layer(x)[0].backward(grad)
-        for each in (x, *layer.parameters()):
-            each.grad = None
-
-    return training
+    return _training(layer, x, grad, as_numpy), layer, numbers
 
 
-def _ours(torch: Any, case: Case, rng: np.random.Generator) -> Callable[[], Any]:
+def _ours(torch: Any, case: Case, theirs: Any, numbers: np.ndarray) -> Side:
     dtype = getattr(tinyrnn, case.dtype)
-    layer = getattr(nn, case.kind)(case.H, case.H, bidirectional=case.bidirectional).to(dtype).to("cuda")
-    x = tinyrnn.tensor(_input(case, rng)).to(dtype).to("cuda")
-    if case.work == "step":
-        x_t, state = x[0], layer.step(x[0])[1]
+    layer = getattr(nn, case.kind)(case.H, case.H, bidirectional=case.bidirectional)
+    layer.load_state_dict({name: tinyrnn.tensor(each.float().cpu().numpy()) for name, each in theirs.state_dict().items()})
+    layer = layer.to(dtype).to("cuda")
+    x = tinyrnn.tensor(numbers).to(dtype).to("cuda")
 
-        def step() -> Any:
-            with tinyrnn.no_grad():
-                return layer.step(x_t, state)
+    def as_numpy(each: Any) -> np.ndarray:
+        return each.detach().double().cpu().numpy()
 
-        return step
+    if case.work == "training":
+        x.requires_grad_()
+        return _training(layer, x, tinyrnn.ones_like(layer(x)[0]), as_numpy)
     lengths = _lengths(case) if case.packed else None
-    if case.work == "forward":
+    x_t, state = x[0], tuple(tinyrnn.zeros(1, case.B, case.H, dtype=dtype, device="cuda") for _ in range(2))
 
-        def forward() -> Any:
-            with tinyrnn.no_grad():
-                return layer(x, lengths=lengths)
+    def forward() -> Any:
+        with tinyrnn.no_grad():
+            return layer.step(x_t, state)[0] if case.work == "step" else layer(x, lengths=lengths)[0]
 
-        return forward
-    x.requires_grad_()
-    grad = tinyrnn.ones_like(layer(x)[0])
+    return Side(forward, lambda: [as_numpy(forward()).reshape(case.T, case.B, -1)])
 
-    def training() -> Any:
-        layer(x)[0].backward(grad)
-        for each in (x, *layer.parameters()):
+
+def _training(layer: Any, x: Any, grad: Any, as_numpy: Callable[[Any], np.ndarray]) -> Side:
+    """Forward and backward, the same of both."""
+    leaves = (x, *layer.parameters())
+
+    def call() -> Any:
+        output = layer(x)[0]
+        output.backward(grad)
+        for each in leaves:
             each.grad = None
 
-    return training
+    def results() -> list[np.ndarray]:
+        output = layer(x)[0]
+        output.backward(grad)
+        found = [as_numpy(each) for each in (output, *[each.grad for each in leaves])]
+        for each in leaves:
+            each.grad = None
+        return found
+
+    return Side(call, results)
 
 
-def _captured(torch: Any, call: Callable[[], Any]) -> Callable[[], Any] | None:
-    """PyTorch's call as a CUDA graph; None where it cannot be captured."""
+def _captured(torch: Any, call: Callable[[], Any]) -> tuple[Callable[[], Any] | None, str]:
+    """PyTorch's call as a CUDA graph; or None, and why it cannot be captured."""
+    before = None
     try:
+        before = torch.cuda.current_stream()
         stream = torch.cuda.Stream()
+        stream.wait_stream(before)
         with torch.cuda.stream(stream):
             for _ in range(WARM):
                 call()
+        before.wait_stream(stream)
         torch.cuda.synchronize()
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             call()
-    except RuntimeError:  # a part of it asks the CPU for something
-        return None
-    return graph.replay
+        graph.replay()
+        torch.cuda.synchronize()
+    except (RuntimeError, AssertionError) as error:  # a part of it asks the CPU for something
+        if before is not None:
+            torch.cuda.set_stream(before)  # a capture that fails leaves its own stream as the current one
+        return None, str(error).partition("\n")[0][:200]
+    return graph.replay, ""
 
 
 # ---- times, in microseconds ------------------------------------------------------------------------------------------
@@ -226,3 +273,7 @@ def _their_time(torch: Any, call: Callable[[], Any]) -> float:
     end.record()
     end.synchronize()
     return 1000 * float(start.elapsed_time(end))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

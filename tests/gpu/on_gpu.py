@@ -80,7 +80,7 @@ def _is_float(x):
 def assert_close_but_for_rounding(got, exactly, given, rounding):
     """`got` is `exactly(*given)`, computed in float64, but for about as much as that moves if what is given is rounded.
 
-    So what is allowed follows from the numbers: how many steps carry an error on, and which ones make it larger. The factor 16
+    So what is allowed follows from the numbers: how many steps carry an error on, and which ones make it larger. The factor 24
     is for what is rounded on the way, and for functions that are right to two places of the last bit.
     """
     rng = np.random.default_rng(0)
@@ -92,7 +92,7 @@ def assert_close_but_for_rounding(got, exactly, given, rounding):
         assert a.shape == exact.shape, place
         if exact.size:
             moves = max(np.abs(other - exact).max() for other in others)
-            error = np.abs(a - exact).max() / (16 * (moves + rounding * np.abs(exact).max()) or 1)
+            error = np.abs(a - exact).max() / (24 * (moves + rounding * np.abs(exact).max()) or 1)
             errors.append(float(np.nan_to_num(error, nan=np.inf)))
             assert error <= 1, f"result {place}: the error is {error:.3g} times what is allowed"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from on_gpu import TOLERANCE, assert_close, back, mapped, there
+from on_gpu import TOLERANCE, assert_close, back, in_float64, mapped, there
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.gpu import tf32
@@ -34,10 +34,10 @@ def is_narrow(x):
 
 
 def check(kernels, name, *args, dtype, tolerance=None):
-    """The kernel and the reference give the same, in 16 bits what it gives in 32, and neither writes to what it is given."""
+    """The kernel gives what the reference gives in float64, rounded, and writes to nothing that it is given."""
     given = there(args)
     got, expected = back(getattr(kernels, name)(*given)), getattr(reference, name)(*args)
-    exact = getattr(reference, name)(*mapped(args, lambda x: x.astype(np.float32) if is_narrow(x) else x))
+    exact = getattr(reference, name)(*in_float64(args))
     assert_close(got, rounded_like(exact, expected), tolerance or TOLERANCE[dtype.name], name)
     assert_close(back(given), args, 0, "arguments")
 
@@ -45,7 +45,7 @@ def check(kernels, name, *args, dtype, tolerance=None):
 def rounded_like(exact, expected):
     if isinstance(expected, tuple):
         return tuple(map(rounded_like, exact, expected))
-    return exact.astype(expected.dtype) if is_narrow(expected) else exact
+    return exact.astype(expected.dtype) if isinstance(exact, np.ndarray) else exact
 
 
 @FLOATS
@@ -148,13 +148,13 @@ def test_products(kernels, rng, shapes, dtype):
 
 
 def test_products_of_float32_are_rounded_only_where_that_is_allowed(kernels, rng, monkeypatch):
-    a, b = rng.normal(size=(2, 40, 40)).astype(np.float32)
+    a, b = rng.normal(size=(2, 512, 512)).astype(np.float32)  # so large that cuBLAS takes tensor cores where it may
     exact = a.astype(np.float64) @ b
     errors = {}
     for allowed in (False, True):
         monkeypatch.setitem(tf32.allowed, "others", allowed)
         errors[allowed] = np.abs(back(kernels.matmul_forward(*there((a, b)))) - exact).max()
-    assert errors[False] < 1e-5 < 1e-4 < errors[True] < 1e-1
+    assert errors[False] < 2e-4 < 2e-3 < errors[True] < 1
 
 
 # ---- connectionist temporal classification ----

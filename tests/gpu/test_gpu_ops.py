@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from on_gpu import assert_close
 from op_table import OPS, arrays_for
 
 import tinyrnn
@@ -26,5 +26,4 @@ def run(function, device, arrays):
 def test_same_on_both_devices(cuda, rng, name):
     arrays = arrays_for(rng)
     for got, expected in zip(run(OPS[name], cuda, arrays), run(OPS[name], tinyrnn.device("cpu"), arrays), strict=True):
-        assert got.dtype == expected.dtype and got.shape == expected.shape
-        np.testing.assert_allclose(got, expected, rtol=1e-10, atol=1e-10)
+        assert_close(got, expected, 1e-10, name)

@@ -12,15 +12,15 @@ __device__ inline double w(double x) { return x; }
 template <typename W> __device__ W sigmoid(W x) { return 1 / (1 + exp(-x)); }
 /* The normal distribution function, and what it is approximated by. */
 template <typename W> __device__ W exact(W x) { return W(0.5) * (1 + erf(x * W(0.7071067811865476))); }
-template <typename W> __device__ W by_tanh(W x) {
-    return W(0.5) * (1 + tanh(W(0.7978845608028654) * (x + W(0.044715) * x * x * x)));
-}
+/* (1 + tanh(z / 2)) / 2 is sigmoid(z), which keeps its digits where the tanh is nearly -1. */
+template <typename W> __device__ W twice_inner(W x) { return W(1.5957691216057308) * (x + W(0.044715) * x * x * x); }
+template <typename W> __device__ W by_tanh(W x) { return sigmoid(twice_inner(x)); }
 template <typename W> __device__ W gelu_slope(W x) {
     return exact(x) + x * exp(W(-0.5) * x * x) * W(0.3989422804014327);
 }
 template <typename W> __device__ W gelu_slope_by_tanh(W x) {
     const W cdf = by_tanh(x);
-    return cdf + x * 2 * cdf * (1 - cdf) * W(0.7978845608028654) * (1 + W(3 * 0.044715) * x * x);
+    return cdf + x * 2 * cdf * sigmoid(-twice_inner(x)) * W(0.7978845608028654) * (1 + W(3 * 0.044715) * x * x);
 }
 template <typename W> __device__ W softplus(W x, W beta, W threshold) {
     const W z = x * beta;
