@@ -15,6 +15,8 @@ _current_gpu = 0
 
 
 class Device:
+    compute_capability = "90"
+
     def __init__(self, id=None):
         self.id = _current_gpu if id is None else id
 

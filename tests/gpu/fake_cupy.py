@@ -253,7 +253,7 @@ _compute_types = {}
 _core = types.SimpleNamespace(
     get_compute_type=lambda dtype: _compute_types.get(dtype.name, "DEFAULT"),
     set_compute_type=lambda dtype, kind: _compute_types.update({dtype.name: kind}),
-    _routines_linalg=types.SimpleNamespace(COMPUTE_TYPE_TF32="TF32"),
+    _routines_linalg=types.SimpleNamespace(COMPUTE_TYPE_TF32="TF32", COMPUTE_TYPE_DEFAULT="DEFAULT"),
 )
 
 
