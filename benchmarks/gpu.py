@@ -19,6 +19,7 @@ import os
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Callable, Iterator
@@ -36,6 +37,7 @@ from tinyrnn.kernels.gpu import launch, loader
 
 _PYTEST = [sys.executable, "-m", "pytest", "-q", "-p", "gpu_report", "-p", "no:cacheprovider"]
 _PYTEST += ["-W", "default"]  # a warning of CuPy's is no error of ours
+RESULTS = ROOT / "benchmarks" / "results"
 _ON_GPU = {"TINYRNN_TEST_ON_GPU": "1"}
 
 
@@ -103,11 +105,11 @@ def training(seconds: float) -> Iterator[list[Row]]:
     """
     threads = str(len(os.sched_getaffinity(0)))
     recipe = ["--embed", "128", "--hidden", "256", "--layers", "2", "--dropout", "0.3", "--lr", "1e-3", "--threads", threads]
-    until, rows = time.monotonic() + seconds, []
+    until, rows, folder = time.monotonic() + seconds, [], tempfile.mkdtemp(prefix="tinyrnn_training_")
     runs = (("warm-up", "cuda", 0.01), ("cuda", "cuda", 0.4), ("cpu", "cpu", 0.4))  # the warm-up compiles what is still missing
     for number, (name, device, share) in enumerate(runs):
         left = until - time.monotonic()
-        out = gpu_results.FOLDER / f"training_{name}"
+        out = Path(folder, name)
         minutes = max(0.02, min(share, (left / (len(runs) - number) - 12) / 60))  # 12 seconds: to start, and to validate
         options = ["dates", "--out", str(out), "--overwrite", "--minutes", f"{minutes:.3f}", "--device", device, *recipe]
         child = Child(name, [sys.executable, "-m", "tinyrnn", "train", *options])
@@ -118,8 +120,8 @@ def training(seconds: float) -> Iterator[list[Row]]:
         speed = entries[-1].get("target_tokens_per_second") if entries else None
         row: Row = {"name": name, "ok": child.status == 0 and bool(speed), "target_tokens_per_second": speed}
         rows.append(row if row["ok"] else row | {"output": child.output()[-3000:]})
-        shutil.rmtree(out, ignore_errors=True)
         yield rows[1:] if rows[0]["ok"] else rows
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _tests(which: str, seconds: float) -> Iterator[list[Row]]:
@@ -179,6 +181,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--part", action="append", choices=PARTS, help="only this part (can be given several times)")
     parser.add_argument("--minutes", type=float, default=9.5, metavar="M", help="time for all parts together (default: 9.5)")
+    parser.add_argument("--out", type=Path, default=RESULTS, metavar="DIR", help="where gpu.json and gpu.md go")
     parser.add_argument("--plan", action="store_true", help="say what would run, and run nothing")
     options = parser.parse_args()
     chosen = [name for name in PARTS if name in (options.part or PARTS)]
@@ -191,7 +194,7 @@ def main() -> int:
     until = time.monotonic() + 60 * options.minutes
     loader.cupy()  # or an error that says what is missing
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that children are ended on the way out
-    results = gpu_results.Results()
+    results = gpu_results.Results(options.out)
     for place, name in enumerate(chosen):
         started = time.monotonic()
         seconds = _shares(chosen[place:], until - started)[0]

@@ -10,11 +10,11 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from gpu_rows import Row, Rows
+from gpu_rows import BEGUN, Row, Rows
 
 ROOT = Path(__file__).resolve().parents[1]
 _SILENT = 90  # seconds without a new row after which a process is taken to hang
-_ENDED = (0, 1, 5, 9)  # of pytest: done, some failed, none chosen; of compute-sanitizer: done, with reports
+_ENDED = (0, 1, 5, 9)  # pytest is done, some tests failed, it has none (left); compute-sanitizer is done, with reports
 
 
 class Child:
@@ -55,11 +55,15 @@ class Child:
             return True
         why = f"silent for {silent:.0f} seconds" if self.status is None else f"exit status {self.status}"
         self.stop()
-        if self.rows.read().keys() > self._before.keys():
-            self.start()
-            return True
-        self._notes.append({"name": self.name, "ok": False, "note": why, "output": self.output()[-3000:]})
-        return False
+        rows, death = self.rows.read(), {"ok": False, "note": why, "output": self.output()[-3000:]}
+        if rows.keys() <= self._before.keys():
+            self._notes.append({"name": self.name, **death})
+            return False
+        for name, row in rows.items():
+            if row.get("note") == BEGUN:
+                self.rows.end({"name": name, **death})
+        self.start()
+        return True
 
     def stop(self, why: str = "") -> None:
         """End it and what it started."""

@@ -1,4 +1,4 @@
-"""What gpu.py writes: results/gpu.json, and the same as tables in results/gpu.md."""
+"""What gpu.py writes: gpu.json, and the same as tables in gpu.md."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from gpu_rows import Row
 import tinyrnn
 from tinyrnn.kernels.gpu import loader
 
-FOLDER = Path(__file__).with_name("results")
 PACKAGE = Path(tinyrnn.__file__).parent
 _PACKAGES = ("numpy", "ml_dtypes", "torch", "cupy-cuda12x", "cupy-cuda13x", "nvidia-cudnn-cu12", "nvidia-cudnn-cu13")
 
@@ -25,10 +24,11 @@ _PACKAGES = ("numpy", "ml_dtypes", "torch", "cupy-cuda12x", "cupy-cuda13x", "nvi
 class Results:
     """The rows of all parts, those of an earlier run that still hold and new ones, which are on disk as soon as they come."""
 
-    def __init__(self) -> None:
-        FOLDER.mkdir(exist_ok=True)
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
         self._of = {"sources": sources_hash(), "machine": machine()}
-        file = FOLDER / "gpu.json"
+        file = folder / "gpu.json"
         earlier = json.loads(file.read_text()) if file.exists() else {}
         same = all(earlier.get(name) == value for name, value in self._of.items())
         self._parts: dict[str, dict[str, Any]] = earlier["parts"] if same else {}
@@ -37,8 +37,8 @@ class Results:
         """All rows of a part so far, in the place of those that it had."""
         now = datetime.datetime.now().isoformat(" ", "minutes")
         self._parts[part] = {"date": now, "seconds": round(seconds, 1), "finished": finished, "rows": rows}
-        _replace(FOLDER / "gpu.json", json.dumps({**self._of, "parts": self._parts}, indent=1))
-        _replace(FOLDER / "gpu.md", "\n".join(self._lines()))
+        _replace(self._folder / "gpu.json", json.dumps({**self._of, "parts": self._parts}, indent=1))
+        _replace(self._folder / "gpu.md", "\n".join(self._lines()))
 
     def are_good(self) -> bool:
         return all(part["finished"] and all(row["ok"] for row in part["rows"]) for part in self._parts.values())

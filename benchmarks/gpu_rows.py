@@ -11,6 +11,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+BEGUN = "begun, and never ended"
 LOST = 64  # the exit status of a process that left because no further call to its GPU can succeed
 Row = dict[str, Any]
 
@@ -23,7 +24,7 @@ class Rows:
 
     def begin(self, name: str) -> None:
         """A row is worked on, which is not as it should be until `end`."""
-        self._write({"name": name, "ok": False, "note": "begun, and never ended"})
+        self._write({"name": name, "ok": False, "note": BEGUN})
 
     def end(self, row: Row) -> None:
         """What there is to say of a row that was begun; {"name": name, "skipped": True} removes it."""
