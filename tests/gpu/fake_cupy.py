@@ -120,6 +120,11 @@ class ndarray:
         return types.SimpleNamespace(ptr=self._array.ctypes.data)
 
     @property
+    def base(self):
+        """The array of which this is a view, None of one with memory of its own."""
+        return ndarray(self._array.base) if isinstance(self._array.base, np.ndarray) else None
+
+    @property
     def T(self):
         return ndarray(self._array.T)
 

@@ -117,3 +117,11 @@ def test_a_graph_takes_no_memory_and_loads_no_kernel(cupy):
     assert x.item() == 0
     graph.launch(stream)
     assert x.item() == 1
+
+
+def test_views_know_their_base(cuda):
+    """By which the engine tells gradients that it may write to."""
+    cupy = loader.cupy()
+    x = cupy.zeros((3, 4))
+    assert x.base is None and (x + 1).base is None and x.copy().base is None
+    assert all(view.base is not None for view in (x[1:], x.T, x.reshape(12), np.broadcast_to(x, (2, 3, 4))))
