@@ -1,7 +1,7 @@
 """The times of gpu.py: layers on the GPU beside PyTorch with cuDNN, in one process, taking turns; a child process of gpu.py.
 
-Both sides have the same weights and inputs, and a row is not as it should be where their results differ. A time is that between two CUDA
-events, and the median of many. PyTorch runs eagerly and, where it can, captured as a graph.
+Both sides have the same weights and inputs, and a row is not as it should be where their results differ. A time is that between
+two CUDA events, and the median of many. PyTorch runs eagerly and, where it can, captured as a graph.
 """
 
 from __future__ import annotations
