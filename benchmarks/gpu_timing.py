@@ -1,7 +1,7 @@
 """The times of gpu.py: layers on the GPU beside PyTorch with cuDNN, in one process, taking turns; a child process of gpu.py.
 
-Both sides have the same weights and inputs, and nothing is measured before their results agree. A time is that between two CUDA
-events, and the median of many. PyTorch runs eagerly and, where it can, captured as a graph.
+Both sides have the same weights and inputs, and a row is not as it should be where their results differ. A time is that between
+two CUDA events, and the median of many. PyTorch runs eagerly and, where it can, captured as a graph.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ from tinyrnn.kernels.gpu import loader
 ROUNDS = 25
 WARM = 3
 DEVICE = "cuda"  # PyTorch's
-# How far results may be from PyTorch's, relative to the largest number of an array; what is wrong is off by about 1.
-TOLERANCE = {"float32": 1e-4, "tf32": 2e-2, "float16": 3e-2, "bfloat16": 1e-1}
+# How far results may be from PyTorch's, relative to the largest number of an array; what is wrong is off by about 1. PyTorch's
+# own gradients of biases, sums over 512 steps, are wrong by 0.2 of it in bfloat16 on the CPU.
+TOLERANCE = {"float32": 1e-4, "tf32": 2e-2, "float16": 3e-2, "bfloat16": 3e-1}
 
 
 class Case(NamedTuple):
@@ -110,7 +111,7 @@ def _row(case: Case) -> Row:
         products = "tf32" if case.dtype == "float32" and tinyrnn.backends.cudnn.allow_tf32 else case.dtype
         row: Row = {"name": str(case), "ok": error <= TOLERANCE[products], "error": error}
         if not row["ok"]:
-            return row | {"note": f"differs from PyTorch by more than {TOLERANCE[products]}"}
+            row["note"] = f"differs from PyTorch by more than {TOLERANCE[products]}"
         sides = {"tinyrnn": (ours.call, _our_time), "pytorch": (theirs.call, lambda call: _their_time(torch, call))}
         captured, why = _captured(torch, theirs.call)
         if captured is not None:
@@ -124,7 +125,7 @@ def _row(case: Case) -> Row:
     row |= {f"{name}_us": statistics.median(taken) for name, taken in times.items()}
     row["ratio"] = statistics.median(a / b for a, b in zip(times["pytorch"], times["tinyrnn"]))
     if captured is None:
-        return row | {"note": f"PyTorch's cannot be captured: {why}"}
+        return {"note": f"PyTorch's cannot be captured: {why}", **row}
     return row | {"captured_ratio": statistics.median(a / b for a, b in zip(times["captured"], times["tinyrnn"]))}
 
 

@@ -17,12 +17,12 @@ WANTED = [("output",), ("finals",), ("cells",), ("output", "finals"), ("output",
 TOLERANCE = {np.dtype(np.float32): 2e-5, np.dtype(np.float64): 1e-12}
 
 
-def assert_close(got, expected, key=None):
+def assert_close(got, expected, key=None, room=1):
     """Equal to rounding, relative to the largest number of the array: each is a sum of many."""
     assert type(got) is np.ndarray, key
     assert (got.dtype, got.shape) == (expected.dtype, expected.shape), key
     scale = max(1.0, float(np.abs(expected).max(initial=0)))
-    tolerance = TOLERANCE[expected.dtype]
+    tolerance = TOLERANCE[expected.dtype] * room
     np.testing.assert_allclose(got, expected, rtol=tolerance, atol=scale * tolerance, err_msg=str(key))
 
 
@@ -133,15 +133,17 @@ def test_reversed_is_forward_over_reversed_sequences(mode):
 def check_equal(call, wanted, kernels=cpu, needs_x=True):
     """Forward and backward of the backend equal the reference's."""
     got, expected = call.forward(kernels), call.forward(reference)
-    assert_close(got[0], expected[0], "output")
+    # layer normalization of a few numbers that are nearly equal divides by next to nothing
+    room = 30 if any(sweep.norm_h or sweep.norm_c for sweep in call.sweeps) else 1
+    assert_close(got[0], expected[0], "output", room)
     for d, sweep in enumerate(call.sweeps):
         for number, (a, b) in enumerate(zip(got[1][d], expected[1][d], strict=True)):
-            assert_close(a, b, ("final", d, number))
+            assert_close(a, b, ("final", d, number), room)
         for name in ("cells", "gates"):
             a, b = getattr(got[2][d], name), getattr(expected[2][d], name)
             assert (a is None) == (b is None), name
             if b is not None:
-                assert_close(a, b, (name, d))
+                assert_close(a, b, (name, d), room)
         assert sweep.reverse == (d == 1)
     gradients = call.gradients(wanted)
     found = call.backward(got[0], got[2], gradients, kernels, needs_x)
@@ -150,7 +152,7 @@ def check_equal(call, wanted, kernels=cpu, needs_x=True):
     found, right = gradients_by_key(*found), gradients_by_key(*right)
     assert found.keys() == right.keys()
     for key, array in right.items():
-        assert_close(found[key], array, key)
+        assert_close(found[key], array, key, room)
 
 
 BOTH = (np.float32, np.float64)

@@ -27,8 +27,8 @@ WHOLE = {
 
 # How much is compiled at once: a module costs a start of the compiler and a file in CuPy's cache, and every kernel in it the
 # time of somebody who may not need it. NVRTC takes less than half a second for all kernels of most files, of one type of
-# numbers, so they come together; for those of a file of the sweep 3 to 6 seconds, of one of its modes a half to one
-# (recurrent.kernels_of).
+# numbers, so they come together; for a file of the sweep 3 to 6 seconds, for one of its modes a half to one, so it is the modes
+# that come one by one (recurrent.kernels_of).
 
 
 def kernels(file: str, names: tuple[str, ...]) -> dict[str, Any]:
