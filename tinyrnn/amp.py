@@ -67,8 +67,11 @@ class autocast:  # noqa: N801 (PyTorch's name)
 
         @functools.wraps(func)
         def run(*args: Any, **kwargs: Any) -> Any:
-            with self:
+            before = autocasting.enter(*self._region)  # not `with self`, whose stack is one for all threads
+            try:
                 return func(*args, **kwargs)
+            finally:
+                autocasting.leave(before)
 
         return run
 

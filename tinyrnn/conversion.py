@@ -163,6 +163,8 @@ def dlpack_device(self) -> tuple[int, int]:
 
 def cuda_array_interface(self) -> Any:
     """The protocol by which CuPy, Numba and PyTorch share the memory of a GPU; AttributeError in main memory."""
+    if isinstance(self.array, np.ndarray):
+        raise AttributeError("a tensor in main memory has no __cuda_array_interface__; use tensor.numpy()")
     if requires_grad(self):
         raise RuntimeError("Can't get __cuda_array_interface__ on a tensor that requires grad; use tensor.detach()")
     return self.array.__cuda_array_interface__

@@ -106,7 +106,9 @@ _DLPACK_CUDA = 2  # DLPack's number for GPUs
 def from_dlpack(ext_tensor: Any) -> Any:
     """A tensor that shares the memory of anything that speaks DLPack, such as a PyTorch tensor, on a CPU or a GPU."""
     if ext_tensor.__dlpack_device__()[0] == _DLPACK_CUDA:
-        return wrap(loader.cupy().from_dlpack(ext_tensor))
+        shared = loader.cupy().from_dlpack(ext_tensor)
+        dtypes.of_array(shared)
+        return wrap(shared)
     try:
         array = np.from_dlpack(ext_tensor)
     except RuntimeError as error:

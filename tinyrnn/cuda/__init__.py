@@ -108,12 +108,12 @@ def is_bf16_supported() -> bool:
 
 def memory_allocated(device: Any = None) -> int:
     """The bytes in use by arrays."""
-    return _on(device, lambda cupy: int(cupy.get_default_memory_pool().used_bytes()))
+    return _on(device, lambda cupy: int(cupy.get_default_memory_pool().used_bytes())) if is_available() else 0
 
 
 def memory_reserved(device: Any = None) -> int:
     """The bytes that are held, in use or kept for the arrays to come."""
-    return _on(device, lambda cupy: int(cupy.get_default_memory_pool().total_bytes()))
+    return _on(device, lambda cupy: int(cupy.get_default_memory_pool().total_bytes())) if is_available() else 0
 
 
 def mem_get_info(device: Any = None) -> tuple[int, int]:
@@ -185,7 +185,8 @@ def get_rng_state_all() -> list[Any]:
 
 def set_rng_state_all(new_states: Any) -> None:
     """Set the state of the one generator to the first."""
-    set_rng_state(new_states[0])
+    for state in new_states[:1]:  # none in what was saved without a GPU
+        set_rng_state(state)
 
 
 def manual_seed(seed: int) -> None:

@@ -82,6 +82,13 @@ def _by_dtype(*lists):
 
 def _tables(groups):
     """On the GPU: where the arrays of every parameter lie, and the pieces; and how many of these there are."""
+    for group in groups:
+        for array, first in zip(group or (), groups[0]):
+            if array.dtype != first.dtype:
+                raise RuntimeError(
+                    f"the state of an optimizer is {array.dtype}, its parameter {first.dtype}: convert the model before the "
+                    f"optimizer is made"
+                )
     launch.check_current_gpu(*[array for group in groups for array in group or ()])
     parameters = np.zeros(len(groups[0]), _PARAMETER)
     for name, group in zip(_ARRAYS, groups):
