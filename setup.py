@@ -139,8 +139,8 @@ def translate(extensions):
     from Cython.Build import cythonize
 
     SHARED_SOURCE.parent.mkdir(parents=True, exist_ok=True)
-    unused = ["--exclude", "MemoryView,AutoPickle"]
-    subprocess.run([sys.executable, "-m", "cython", "generate-shared", *unused, str(SHARED_SOURCE)], check=True)
+    options = ["--exclude", "MemoryView,AutoPickle", "--module-name", SHARED]
+    subprocess.run([sys.executable, "-m", "cython", "generate-shared", *options, str(SHARED_SOURCE)], check=True)
     ours = [each for each in extensions if each.name != SHARED]
     translated = cythonize(
         ours,

@@ -44,7 +44,8 @@ def written_in_32_bits(*places):
             function(*wide)
             for place in places:
                 if args[place] is not None:
-                    args[place][...] = wide[place]
+                    with np.errstate(over="ignore"):
+                        args[place][...] = wide[place]
 
         return run
 
