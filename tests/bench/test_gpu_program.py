@@ -24,7 +24,6 @@ def data(self):
     return types.SimpleNamespace(ptr=start, memset=lambda value, count: ctypes.memset(start, value, count))
 
 fake_cupy.ndarray.data = property(data)
-fake_cupy.ndarray.base = property(lambda self: self._array.base)
 fake_cupy.cuda.runtime.runtimeGetVersion = fake_cupy.cuda.runtime.driverGetVersion
 sys.modules["cupy"] = fake_cupy
 """
