@@ -39,7 +39,8 @@ def environment(tmp_path):
 
 
 def rows_of(folder, part):
-    return json.loads((folder / "gpu.json").read_text())["parts"][part]["rows"]
+    file = folder / "gpu.json"
+    return json.loads(file.read_text())["parts"][part]["rows"] if file.exists() else []
 
 
 def run(environment, code):
@@ -59,13 +60,13 @@ def test_the_plan_needs_no_gpu():
 def test_rows_outlive_the_program(environment, tmp_path):
     command = [sys.executable, PROGRAM, "--out", tmp_path, "--part", "parity", "--part", "timing"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and not ((tmp_path / "gpu.json").exists() and len(rows_of(tmp_path, "parity")) > 5):
+    deadline = time.monotonic() + 300
+    while time.monotonic() < deadline and not any("worst_error" in row for row in rows_of(tmp_path, "parity")):
         time.sleep(0.1)
     process.send_signal(signal.SIGTERM)
     assert process.wait() == 143
     part = json.loads((tmp_path / "gpu.json").read_text())["parts"]["parity"]
-    assert len(part["rows"]) > 5 and any("worst_error" in row for row in part["rows"]) and not part["finished"]
+    assert any("worst_error" in row for row in part["rows"]) and not part["finished"]
     assert "STOPPED before its end" in (tmp_path / "gpu.md").read_text()
 
     # another part, of the same sources, leaves them where they are
