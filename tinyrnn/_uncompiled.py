@@ -5,6 +5,8 @@ from __future__ import annotations
 import operator
 import sys
 
+import numpy as np
+
 
 def _unchanged(cls):
     return cls
@@ -39,4 +41,6 @@ def _no_shortcut(*arrays):
     return None
 
 
-small_add = small_add_into = small_sub = small_mul = small_neg = small_tanh = small_tanh_backward = _no_shortcut
+small_add = small_add_into = small_sub = small_mul = small_div = small_neg = small_tanh = small_tanh_backward = _no_shortcut
+
+stretched = np.broadcast_to

@@ -45,6 +45,34 @@ def test_pairs(instruction_set, rng, name, size, dtype):
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("name", PAIRS[:4])
+def test_numbers(rng, name, size, dtype):
+    """On either side: fractions, whole numbers that floats have and have not, and those that are no Python numbers."""
+    kernel, oracle = getattr(cpu, name), getattr(reference, name)
+    for x in layouts(rng.uniform(0.1, 0.9, size).astype(dtype)):
+        for number in (0.1, -3, 0, 2**24 + 1, 2**60 + 1, np.inf, np.nan, True, dtype(0.3), np.asarray(0.3, dtype)):
+            for operands in ((x, number), (number, x)):
+                result, expected = kernel(*operands), oracle(*operands)
+                assert type(result) is np.ndarray and result.dtype == expected.dtype
+                np.testing.assert_array_equal(result, expected)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"), [((), (2, 3)), ((1,), (4,)), ((3,), (2, 3)), ((2, 1, 3), (4, 2, 5, 3)), ((1, 0), (3, 0)), ((2,), (2,))]
+)
+def test_an_array_seen_in_a_larger_shape(rng, before, after):
+    elementwise = pytest.importorskip("tinyrnn.kernels.cpu.elementwise")
+    numbers = np.asarray(rng.normal(size=before))
+    for x in layouts(numbers) if before else [numbers]:
+        seen = elementwise.stretched(x, after)
+        expected = np.broadcast_to(x, after)
+        np.testing.assert_array_equal(seen, expected)
+        assert seen.strides == expected.strides or 0 in after or before == (1,)
+        assert not seen.flags.writeable and np.may_share_memory(seen, x) == np.may_share_memory(expected, x)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.parametrize("name", SINGLES)
 def test_singles(instruction_set, rng, name, size, dtype):
     for x in layouts((3 * rng.normal(size=size)).astype(dtype)):

@@ -44,6 +44,17 @@ def test_rows_and_their_sums(instruction_set, E, shape, padding_idx, dtype):
     np.testing.assert_allclose(total, reference.embedding_backward(grad, np.asarray(ids), 9, padding_idx), atol=1e-5)
 
 
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("size", [1, 2, 7, 1024, 1025])
+def test_the_smallest_and_the_largest_id(rng, size, dtype):
+    ids = rng.integers(0, 200, size)
+    for each in layouts(ids.astype(dtype)):
+        for kernels in (cpu, reference):
+            assert kernels.extent(each) == (ids.min(), ids.max())
+            assert all(type(id) is int for id in kernels.extent(each))
+    assert cpu.extent(np.array([3, -(2**63), 2**63 - 1])) == (-(2**63), 2**63 - 1)
+
+
 @settings(max_examples=25, deadline=None)
 @given(V=st.integers(1, 30), E=st.integers(0, 30), shape=st.lists(st.integers(0, 6), max_size=3), seed=st.integers(0, 99))
 def test_the_sum_is_the_adjoint_of_the_lookup(V, E, shape, seed):

@@ -39,6 +39,22 @@ class Kernels(Protocol):
     def pow_forward(self, a: Array, b: Array) -> Array:
         """Elementwise a ** b; operands as for `add_forward`."""
 
+    # ---- reductions ----
+
+    def sum_forward(self, x: Array, axes: tuple[int, ...]) -> Array:
+        """`x` summed over the axes, all different and not negative, which go away; of its dtype, any but bool."""
+
+    def extreme(self, x: Array, axes: tuple[int, ...], largest: bool) -> Array:
+        """The largest or the smallest elements of `x`, any dtype, over the axes, as for `sum_forward`; NaN beats the others."""
+
+    # ---- order: NaN counts as the largest, and of equal elements the earlier comes first, whichever way ----
+
+    def argsort(self, x: Array, axis: int, descending: bool) -> Array:
+        """The indices (int64) that put the elements of `x`, any dtype, in order along `axis`, which is not negative."""
+
+    def topk(self, x: Array, k: int, axis: int, largest: bool) -> Array:
+        """The indices (int64) of the `k` largest or smallest elements along `axis`, where there are as many, best first."""
+
     # ---- products ----
 
     def matmul_forward(self, a: Array, b: Array) -> Array:
@@ -238,7 +254,10 @@ class Kernels(Protocol):
     ) -> tuple[Array, Array, Array]:
         """The gradients of x, (B, F), weight, (F,), and bias, (F,); the latter two also where there is none."""
 
-    # ---- embedding ----
+    # ---- indices, embedding ----
+
+    def extent(self, ids: Array) -> tuple[int, int]:
+        """The smallest and the largest of some integers, of which there is at least one."""
 
     def embedding_forward(self, weight: Array, ids: Array) -> Array:
         """The rows `ids`, (...), integers in [0, V), of `weight`, (V, E): (..., E)."""

@@ -20,6 +20,7 @@ from tinyrnn.kernels.reference_recurrent import (  # noqa: F401  (three of the k
     recurrent_forward,
     recurrent_step,
 )
+from tinyrnn.kernels.reference_sorting import argsort, topk  # noqa: F401
 
 _quiet = np.errstate(all="ignore")  # overflow gives inf and 0 / 0 NaN without a warning, as in PyTorch
 
@@ -50,6 +51,20 @@ def div_forward(a, b):
 @_quiet
 def pow_forward(a, b):
     return np.power(a, b)
+
+
+# ---- reductions ----------------------------------------------------------------------------------------------------
+
+
+@_quiet
+@_in_32_bits
+def sum_forward(x, axes):
+    return np.asarray(x.sum(axis=axes, dtype=x.dtype.type), like=x)
+
+
+@_quiet
+def extreme(x, axes, largest):
+    return np.asarray(x.max(axis=axes) if largest else x.min(axis=axes), like=x)
 
 
 # ---- products ------------------------------------------------------------------------------------------------------
@@ -374,7 +389,11 @@ def layer_norm_backward(grad, x, mean, rstd, weight):
     return grad_x, grad_weight, grad_bias
 
 
-# ---- embedding -----------------------------------------------------------------------------------------------------
+# ---- indices, embedding --------------------------------------------------------------------------------------------
+
+
+def extent(ids):
+    return int(ids.min()), int(ids.max())
 
 
 def embedding_forward(weight, ids):

@@ -1,7 +1,7 @@
 # C types for arithmetic.py.
 from tinyrnn.engine.base cimport TensorBase, as_array
 from tinyrnn.engine.tape cimport Node, record, requires_grad
-from tinyrnn.kernels.cpu.elementwise cimport small_add, small_add_into, small_mul, small_neg, small_sub
+from tinyrnn.kernels.cpu.elementwise cimport small_add, small_add_into, small_div, small_mul, small_neg, small_sub
 from tinyrnn.kernels.dispatch cimport backend
 from tinyrnn.ops.broadcasting cimport operands
 from tinyrnn.ops.casting cimport array

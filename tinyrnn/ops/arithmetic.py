@@ -22,7 +22,7 @@ from tinyrnn.ops.broadcasting import has_shape, of_dtype, operands
 from tinyrnn.ops.casting import array, convert_number
 
 if not cython.compiled:  # else they come from elementwise.pxd
-    from tinyrnn._uncompiled import small_add, small_add_into, small_mul, small_neg, small_sub
+    from tinyrnn._uncompiled import small_add, small_add_into, small_div, small_mul, small_neg, small_sub
 
 _BOOL = np.dtype(bool)
 
@@ -112,6 +112,9 @@ def mul_backward(node, g, a, b):
 
 def div(input, other):
     """input / other; of integers, the quotient has the default floating-point dtype."""
+    quotient = small_div(array(input), array(other))
+    if quotient is not None:
+        return record(div_backward, (input, other), quotient, (if_wanted(input, other), other))
     a, b = operands(input, other, as_floats=True)
     x, y = array(a), array(b)
     return record(div_backward, (a, b), kernels_of(x, y).div_forward(x, y), (if_wanted(a, b), b))

@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+try:
+    import cython
+except ImportError:
+    from tinyrnn import _uncompiled as cython
+
+from functools import partial
+
 import numpy as np
 
 from tinyrnn import dtypes
-from tinyrnn.engine.base import as_array
+from tinyrnn.engine.base import TensorBase, version_of
 from tinyrnn.engine.tape import record
-from tinyrnn.kernels.narrow import widened
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array, cast
 from tinyrnn.ops.transfer import on_one_device
 from tinyrnn.ops.views import record_view
+
+if not cython.compiled:  # else it comes from elementwise.pxd
+    from tinyrnn._uncompiled import stretched
 
 
 def expand_to(x, shape):
@@ -18,7 +28,12 @@ def expand_to(x, shape):
     data = array(x)
     if data.shape == shape:
         return x
-    return record_view(expand_backward, x, np.broadcast_to(data, shape), lambda base: expand_to(base, shape), (data.shape,))
+    return record_view(expand_backward, x, stretch(data, shape), partial(expand_to, shape=shape), (data.shape,))
+
+
+def stretch(data, shape):
+    """NumPy's broadcast_to, in C for its own arrays."""
+    return stretched(data, shape) if type(data) is np.ndarray else np.broadcast_to(data, shape)
 
 
 def expand_backward(node, g, shape):
@@ -32,11 +47,7 @@ def sum_to(x, shape):
         return x
     added = data.ndim - len(shape)
     axes = tuple([i for i in range(data.ndim) if i < added or (shape[i - added] == 1 and data.shape[i] != 1)])
-    with np.errstate(all="ignore"):
-        if data.itemsize == 2:
-            summed = widened(data).sum(axis=axes, keepdims=True).astype(data.dtype, copy=False).reshape(shape)
-        else:
-            summed = as_array(data.sum(axis=axes, keepdims=True)).reshape(shape)
+    summed = backend(data).sum_forward(data, axes).reshape(shape)
     return record(sum_to_backward, (x,), summed, (data.shape,))
 
 
@@ -51,19 +62,45 @@ def operands(a, b, as_floats=False):
     floating-point dtype: a number need not fit into the integers of the other operand.
     """
     x, y = array(a), array(b)
-    alike = type(x) is type(y) and x.dtype is y.dtype and x.shape == y.shape
-    if alike and (not as_floats or x.dtype.kind in dtypes.FLOATS):
+    of_one_dtype = (
+        type(x) is type(y) and has_shape(x) and x.dtype is y.dtype and (not as_floats or x.dtype.kind in dtypes.FLOATS)
+    )
+    if of_one_dtype:
+        if x.shape == y.shape:
+            return a, b
+    elif stays_a_number(y, x) or stays_a_number(x, y):
         return a, b
+    else:
+        a, b = _of_one_dtype(a, b, as_floats)
+    if has_shape(x) and has_shape(y):
+        shape = broadcast_shape(x.shape, y.shape)
+        a, b = _operand(a, shape), _operand(b, shape)
+    return a, b
+
+
+def stays_a_number(x, data):
+    """Whether `x` is a Python number beside an array of NumPy's own floats, which keep their dtype then."""
+    return (type(x) is float or type(x) is int) and has_shape(data) and data.dtype.kind == "f"
+
+
+def _of_one_dtype(a, b, as_floats):
     dtype = dtypes.result_type(a, b).numpy
     if as_floats and dtype.kind not in dtypes.FLOATS:
         dtype = dtypes.get_default_dtype().numpy
-    if has_shape(x) and has_shape(y) and type(x) is not type(y):
+    if has_shape(array(a)) and has_shape(array(b)) and type(array(a)) is not type(array(b)):
         a, b = on_one_device(a, b)
-    a, b = of_dtype(a, dtype), of_dtype(b, dtype)
-    if has_shape(x) and has_shape(y):
-        shape = broadcast_shape(array(a).shape, array(b).shape)
-        a, b = expand_to(a, shape), expand_to(b, shape)
-    return a, b
+    return of_dtype(a, dtype), of_dtype(b, dtype)
+
+
+def _operand(x, shape):
+    """`expand_to` for what nobody will see: a view in no other respect than that writes to `x` are noticed."""
+    data = array(x)
+    if data.shape == shape:
+        return x
+    expanded = record(expand_backward, (x,), stretch(data, shape), (data.shape,))
+    if isinstance(expanded, TensorBase):
+        expanded.version = version_of(x)
+    return expanded
 
 
 def has_shape(x):
@@ -82,9 +119,17 @@ def of_dtype(x, dtype):
 
 def broadcast_shape(first, second):
     """The common shape; an error that names both if there is none."""
-    try:
-        return np.broadcast_shapes(first, second)
-    except ValueError:
-        raise RuntimeError(
-            f"shapes {first} and {second} cannot be broadcast together: aligned at the last dimension, sizes must be equal or 1"
-        ) from None
+    if first == second:
+        return first
+    longer, shorter = (first, second) if len(first) >= len(second) else (second, first)
+    sizes = list(longer)
+    added = len(longer) - len(shorter)
+    for dim, size in enumerate(shorter, added):
+        if sizes[dim] == 1:
+            sizes[dim] = size
+        elif size != 1 and size != sizes[dim]:
+            raise RuntimeError(
+                f"shapes {first} and {second} cannot be broadcast together: aligned at the last dimension, sizes must be equal "
+                f"or 1"
+            )
+    return tuple(sizes)

@@ -8,6 +8,7 @@ from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array
+from tinyrnn.ops.indexing import lie_within
 from tinyrnn.ops.selection import keep_where
 from tinyrnn.ops.transfer import beside
 
@@ -65,7 +66,7 @@ def check_ids(what, ids, count, limit, ignored=None):
 
     `what` opens the sentence and `limit` names the bound, e.g. "num_embeddings".
     """
-    if ids.size == 0 or (type(ids) is np.ndarray and ids.min() >= 0 and ids.max() < count):
+    if ids.size == 0 or (type(ids) is np.ndarray and lie_within(ids, 0, count)):
         return  # from a GPU one answer is awaited, not two
     wrong = (ids < 0) | (ids >= count)
     if ignored is not None:

@@ -8,9 +8,11 @@ import numpy as np
 
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops import selection
 from tinyrnn.ops.arithmetic import mul
-from tinyrnn.ops.casting import array, quiet_in_16_bits, without_gradient
+from tinyrnn.ops.casting import array, without_gradient
+from tinyrnn.ops.indexing import along
 from tinyrnn.ops.reductions import axes_of, numpy_names, reduced_shape, spread
 from tinyrnn.ops.shaping import at_least_1d
 from tinyrnn.ops.slicing import wrap_dim
@@ -31,12 +33,11 @@ def amin(input, dim=(), keepdim=False):
     return _extreme("amin", input, dim, keepdim, amin_backward)
 
 
-@quiet_in_16_bits
 def _extreme(name, input, dim, keepdim, op):
     data = array(input)
     axes = axes_of(dim, data.ndim)
     _check_not_empty(name, data.shape, axes)
-    y = as_array(getattr(data, name[1:])(axis=axes, keepdims=bool(keepdim)))
+    y = backend(data).extreme(data, axes, name == "amax").reshape(reduced_shape(data.shape, axes, keepdim))
     return record(op, (input,), y, (input, y, axes))
 
 
@@ -68,7 +69,7 @@ def max(input, dim=None, keepdim=False, *, other=None):
     if other is not None:
         return selection.maximum(input, other)
     if dim is None:
-        return _extreme_of_all("max", input, amax)
+        return _extreme_of_all("max", input, amax_backward)
     return max_result(*_extreme_along("max", input, dim, keepdim))
 
 
@@ -82,29 +83,31 @@ def min(input, dim=None, keepdim=False, *, other=None):
     if other is not None:
         return selection.minimum(input, other)
     if dim is None:
-        return _extreme_of_all("min", input, amin)
+        return _extreme_of_all("min", input, amin_backward)
     return min_result(*_extreme_along("min", input, dim, keepdim))
 
 
-def _extreme_of_all(name, input, reduce):
+def _extreme_of_all(name, input, op):
     if array(input).size == 0:
         raise RuntimeError(f"{name}(): Expected reduction dim to be specified for input.numel() == 0; pass dim=")
-    return reduce(input)
+    return _extreme("a" + name, input, None, False, op)
 
 
 def _extreme_along(name, input, dim, keepdim):
     data = array(input)
     axis = wrap_dim(dim, data.ndim)
-    _check_not_empty(name, at_least_1d(data).shape, (axis,))
-    indices = np.expand_dims(getattr(at_least_1d(data), "arg" + name)(axis=axis), axis)
+    lines = at_least_1d(data)
+    _check_not_empty(name, lines.shape, (axis,))
+    indices = getattr(lines, "arg" + name)(axis=axis).reshape(reduced_shape(lines.shape, (axis,), True))
     shape = reduced_shape(data.shape, axes_of(axis, data.ndim), keepdim)
-    return pick(input, indices, axis, shape), without_gradient(indices.reshape(shape), input)
+    y = backend(lines).extreme(lines, (axis,), name == "max").reshape(shape)
+    return record(pick_backward, (input,), y, (indices, axis, data.shape)), without_gradient(indices.reshape(shape), input)
 
 
 def pick(x, indices, axis, shape):
-    """The elements of `x` at `indices` along `axis` (an array of size 1 along it), as an array of `shape`."""
+    """The elements of `x` at `indices` along `axis` (an array of the sizes of `x` beside it), as an array of `shape`."""
     data = array(x)
-    y = np.take_along_axis(at_least_1d(data), indices, axis).reshape(shape)
+    y = at_least_1d(data)[along(indices, axis)].reshape(shape)
     return record(pick_backward, (x,), y, (indices, axis, data.shape))
 
 
@@ -116,7 +119,7 @@ def place(x, indices, axis, shape):
     """Zeros of `shape`, with the elements of `x` at `indices` along `axis`; the adjoint of `pick`."""
     data = array(x)
     y = np.zeros_like(data, shape=shape)
-    np.put_along_axis(at_least_1d(y), indices, data.reshape(indices.shape), axis)
+    at_least_1d(y)[along(indices, axis)] = data.reshape(indices.shape)
     return record(place_backward, (x,), y, (indices, axis, data.shape))
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from tinyrnn.ops import autocasting
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
 from tinyrnn.ops.casting import array, cast, convert_number
-from tinyrnn.ops.indexing import ALL, accumulate, put, take
+from tinyrnn.ops.indexing import ALL, accumulate, along, lie_within, put, take
 from tinyrnn.ops.shaping import at_least_1d, clone, reshape
 from tinyrnn.ops.slicing import window, wrap_dim
 from tinyrnn.ops.transfer import require_one_device
@@ -19,8 +19,8 @@ from tinyrnn.ops.transfer import require_one_device
 # ---- single elements ----
 
 
-def _along(op, index, dim, shape, source=None):
-    """The key that picks, at each position of `index`, the element with that index in dimension `dim`."""
+def _checked_along(op, index, dim, shape, source=None):
+    """`along`, or an error if the index does not fit into `shape` or is larger than `source`."""
     index = array(index)
     if index.dtype.kind != "i":
         raise RuntimeError(f"{op}(): Expected dtype int64 for index, got {index.dtype}")
@@ -36,12 +36,10 @@ def _along(op, index, dim, shape, source=None):
                 f"than self {list(shape)} apart from dimension {dim}"
                 + ("" if source is None else f" and than src {list(source)}")
             )
-    if index.size and (index.min() < 0 or index.max() >= size):
+    if index.size and not lie_within(index, 0, size):
         wrong = index[(index < 0) | (index >= size)].flat[0]
         raise RuntimeError(f"{op}: index {int(wrong)} is out of bounds for dimension {dim} with size {size}")
-    shape_of = [tuple([-1 if i == other else 1 for i in range(index.ndim)]) for other in range(index.ndim)]
-    others = [np.arange(n).reshape(shape_of[other]) for other, n in enumerate(index.shape)]
-    return tuple([index.astype(np.intp) if other == dim else others[other] for other in range(index.ndim)])
+    return along(index.astype(np.intp), dim)
 
 
 def gather(input, dim, index):
@@ -59,7 +57,7 @@ def gather(input, dim, index):
     if array(index).size == 0:
         return reshape(take(reshape(input, (-1,)), (np.zeros(0, np.intp),), True), array(index).shape)
     require_one_device(input, index)
-    key = _along("gather", index, dim, shape)
+    key = _checked_along("gather", index, dim, shape)
     return reshape(take(at_least_1d(input), key or (np.zeros(1, np.intp),)), array(index).shape)
 
 
@@ -75,7 +73,7 @@ def _scattered(op, write, input, dim, index, src):
         raise RuntimeError(
             f"{op}(): Expected self.dtype to be equal to src.dtype, got {array(input).dtype} and {array(src).dtype}"
         )
-    key = _along(op, at_least_1d(array(index)), dim, shape, array(src).shape)
+    key = _checked_along(op, at_least_1d(array(index)), dim, shape, array(src).shape)
     src = at_least_1d(src)
     if array(src).shape != array(index).shape and array(index).ndim:
         src = window(src, tuple([slice(n) for n in array(index).shape]))
@@ -134,7 +132,7 @@ def _rows(op, input, dim, index):
     if index.ndim > 1:
         raise IndexError(f"{op}(): Index is supposed to be a vector, got {index.ndim} dimensions")
     size = shape[dim] if shape else 1
-    if index.size and (index.min() < 0 or index.max() >= size):
+    if index.size and not lie_within(index, 0, size):
         wrong = index.min() if index.min() < 0 else index.max()
         raise IndexError(f"{op}(): index {int(wrong)} is out of bounds for dimension {dim} with size {size}")
     return at_least_1d(input), (ALL,) * dim + (index.astype(np.intp).reshape(-1),)
@@ -211,7 +209,9 @@ def fill_values(input, value, shape):
     """`value`, a number or a 0-d tensor, in the dtype of `input` and expanded to `shape`."""
     dtype = array(input).dtype
     if not hasattr(array(value), "shape"):
-        return np.full_like(array(input), convert_number(value, dtype)[()], shape=shape)
+        number = convert_number(value, dtype)
+        plain = shape == () and type(array(input)) is np.ndarray
+        return number if plain else np.full_like(array(input), number[()], shape=shape)
     if array(value).ndim:
         raise RuntimeError(f"expected a number or a 0-dimensional value tensor, got one of {array(value).ndim} dimensions")
     return expand_to(cast(value, dtype), shape)

@@ -14,7 +14,7 @@ import numpy as np
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array, quiet
-from tinyrnn.ops.slicing import unbind, window
+from tinyrnn.ops.slicing import plain_window, unbind, window
 from tinyrnn.ops.transfer import beside, require_one_device
 
 ALL = slice(None)
@@ -33,6 +33,12 @@ def getitem(input, index):
     ValueError
         For a slice with a negative step.
     """
+    seen = plain_window(input, index)
+    if seen is not None:
+        return seen
+    rows, shape = array(index), array(input).shape
+    if type(rows) is np.ndarray and rows.dtype.kind == "i" and rows.ndim and shape:
+        return take(input, (_checked(rows, 0, shape), *[ALL] * (len(shape) - 1)))
     basic, key, distinct = parse(index, array(input).shape)
     if key is None:
         return window(input, basic)
@@ -145,11 +151,18 @@ def _positive_step(part):
 def _checked(index, dim, shape):
     """Integer indices counted from 0, in an array that is ours: the caller's may change before backward."""
     size = shape[dim]
-    if index.size and not (-size <= index.min() and index.max() < size):
+    smallest, largest = backend(index).extent(index) if index.size else (0, -1)
+    if smallest < -size or largest >= size:
         wrong = index[(index < -size) | (index >= size)].flat[0]
         raise IndexError(f"index {int(wrong)} is out of bounds for dimension {dim} with size {size}")
     index = index.astype(np.intp)
-    return np.where(index < 0, index + size, index)
+    return index if smallest >= 0 else np.where(index < 0, index + size, index)
+
+
+def lie_within(ids, low, high):
+    """Whether all of `ids`, at least one, are in ``low ... high - 1``."""
+    smallest, largest = backend(ids).extent(ids)
+    return low <= smallest and largest < high
 
 
 def _mask_to_integers(mask, position, dim, shape):
@@ -163,6 +176,16 @@ def _mask_to_integers(mask, position, dim, shape):
 
 def _unless_everything(basic):
     return tuple(basic) if any([part != ALL for part in basic]) else ()
+
+
+def along(index, dim):
+    """The key that picks, at each position of `index`, the element with that index in dimension `dim`."""
+    return tuple([index if other == dim else _ramp(index, other) for other in range(index.ndim)])
+
+
+def _ramp(index, dim):
+    """0, 1, 2, ... along a dimension of `index`, to be broadcast along the others."""
+    return np.arange(index.shape[dim], like=index).reshape((-1,) + (1,) * (index.ndim - 1 - dim))
 
 
 # ---- the three ops ----

@@ -64,8 +64,7 @@ def reduce(losses, reduction, total=None):
         return sum_along(losses)
     if total is None:
         return mean(losses)
-    with np.errstate(all="ignore"):  # 0 / 0 if every target is ignored
-        return arithmetic.div(sum_along(losses), total)
+    return arithmetic.div(sum_along(losses), total)  # 0 / 0 if every target is ignored
 
 
 # ---- classification ------------------------------------------------------------------------------------------------
@@ -106,7 +105,8 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
     options = (goal.reshape(-1), weight, ignore_index, label_smoothing)
     results = backend(x).cross_entropy_forward(_contiguous(array(rows)), *options)
     losses, _ = record(cross_entropy_backward, (rows,), results, (results[1], *options))
-    return reduce(reshape(losses, goal.shape), reduction, _weight_of(goal, weight, ignore_index))
+    losses = losses if goal.ndim == 1 else reshape(losses, goal.shape)
+    return reduce(losses, reduction, _weight_of(goal, weight, ignore_index))
 
 
 def cross_entropy_backward(node, g, g_log_probabilities, log_probabilities, goal, weight, ignore_index, smoothing):
@@ -212,7 +212,7 @@ def _weight_of(goal, weight, ignore_index):
     """What the sum of the losses is divided by for their mean."""
     kept = goal != ignore_index
     if weight is None:
-        return int(kept.sum())
+        return int(np.count_nonzero(kept))
     with np.errstate(all="ignore"):
         return float(widened(weight[goal[kept]]).sum())
 

@@ -10,7 +10,7 @@ from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops import autocasting
 from tinyrnn.ops.arithmetic import div, if_wanted, kernels_of, mul, neg, sub
-from tinyrnn.ops.broadcasting import has_shape, operands
+from tinyrnn.ops.broadcasting import has_shape, operands, stays_a_number
 from tinyrnn.ops.casting import array, cast, floating, quiet_in_16_bits
 from tinyrnn.ops.elementary import log
 from tinyrnn.ops.selection import where, zeros_like
@@ -31,7 +31,7 @@ def pow(input, exponent):
         input, exponent = autocasting.prepared("pow", (input, exponent))
     if isinstance(exponent, np.generic):
         exponent = exponent.item()
-    if has_shape(array(exponent)):
+    if has_shape(array(exponent)) or stays_a_number(exponent, array(input)):
         a, b = operands(input, exponent)
     else:
         a, b = cast(input, dtypes.result_type(input, exponent).numpy), exponent
@@ -58,7 +58,9 @@ def pow_backward(node, g, a, b, y):
 def _pow_base_gradient(g, a, b):
     if has_shape(array(b)):
         return where(array(b) == 0, 0, mul(g, mul(pow(a, sub(b, 1)), b)))
-    return zeros_like(g) if b == 0 else mul(g, mul(pow(a, b - 1), b))
+    if b == 0:
+        return zeros_like(g)
+    return mul(g, mul(a if b == 2 else pow(a, b - 1), b))
 
 
 @quiet_in_16_bits

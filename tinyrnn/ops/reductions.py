@@ -5,15 +5,18 @@ from __future__ import annotations
 import functools
 import math
 import warnings
+from functools import partial
 
 import numpy as np
 
 from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import arithmetic, autocasting, elementary
 from tinyrnn.ops.arithmetic import add, mul, sub
+from tinyrnn.ops.broadcasting import stretch
 from tinyrnn.ops.casting import array, cast, quiet, without_gradient
 from tinyrnn.ops.shaping import at_least_1d, broadcast_tensors, clone, reshape
 from tinyrnn.ops.slicing import stack, wrap_dim
@@ -45,6 +48,9 @@ def axes_of(dim, ndim):
     """`dim` (None or empty: all; an int; a tuple) as a tuple of axes. Of a 0-d tensor there are none."""
     if dim is None:
         return tuple(range(ndim))
+    if type(dim) is int:
+        axis = wrap_dim(dim, ndim)
+        return (axis,) if ndim else ()
     axes = tuple([wrap_dim(each, ndim) for each in (dim if isinstance(dim, (tuple, list)) else (dim,))])
     for axis in axes:
         if axes.count(axis) > 1:
@@ -54,6 +60,8 @@ def axes_of(dim, ndim):
 
 def reduced_shape(shape, axes, keepdim):
     """`shape` without the axes, or with 1 in their place."""
+    if len(axes) == len(shape) and not keepdim:
+        return ()
     if keepdim:
         return tuple([1 if i in axes else size for i, size in enumerate(shape)])
     return tuple([size for i, size in enumerate(shape) if i not in axes])
@@ -77,21 +85,18 @@ def require_float(x, name):
 @numpy_names
 def sum(input, dim=None, keepdim=False, *, dtype=None):
     """The sum over the dimensions `dim` (all of them by default); of integers and booleans in int64."""
-    integral = array(input).dtype.kind in "biu"
-    if dtype is not None or integral:
+    data = array(input)
+    if dtype is not None or data.dtype.kind in "biu":
         input = cast(input, np.dtype(np.int64) if dtype is None else dtypes.as_dtype(dtype).numpy)
-    shape = array(input).shape
+    shape = data.shape
     axes = axes_of(dim, len(shape))
     return sum_over(input, axes, reduced_shape(shape, axes, keepdim))
 
 
-@quiet
 def sum_over(x, axes, shape):
     """`x` summed over `axes`, as an array of `shape`; the adjoint of `spread`."""
     data = array(x)
-    wide = widened(data)
-    total = as_array(wide.sum(axis=axes, dtype=wide.dtype)).astype(data.dtype, copy=False).reshape(shape)
-    return record(sum_backward, (x,), total, (data.shape, axes))
+    return record(sum_backward, (x,), backend(data).sum_forward(data, axes).reshape(shape), (data.shape, axes))
 
 
 def sum_backward(node, g, shape, axes):
@@ -101,8 +106,8 @@ def sum_backward(node, g, shape, axes):
 def spread(x, shape, axes):
     """Undo the change of shape of a reduction over `axes`: `x` repeated along them, to `shape`."""
     data = array(x)
-    repeated = np.broadcast_to(data.reshape(reduced_shape(shape, axes, True)), shape)
-    return record_view(spread_backward, x, repeated, lambda base: spread(base, shape, axes), (data.shape, axes))
+    repeated = stretch(data.reshape(reduced_shape(shape, axes, True)), shape)
+    return record_view(spread_backward, x, repeated, partial(spread, shape=shape, axes=axes), (data.shape, axes))
 
 
 def spread_backward(node, g, shape, axes):
@@ -130,10 +135,11 @@ def mean(input, dim=None, keepdim=False, *, dtype=None):
     return record(mean_backward, (input,), _mean(data, axes, keepdim), (data.shape, axes))
 
 
-@quiet
 def _mean(data, axes, keepdim):
-    total = widened(data).sum(axis=axes, keepdims=bool(keepdim)) / count_along(data.shape, axes)
-    return as_array(total).astype(data.dtype, copy=False)
+    wide = widened(data)
+    total = backend(wide).sum_forward(wide, axes).reshape(reduced_shape(data.shape, axes, keepdim))
+    mean = backend(wide).div_forward(total, count_along(data.shape, axes))
+    return as_array(mean).astype(data.dtype, copy=False)
 
 
 def mean_backward(node, g, shape, axes):

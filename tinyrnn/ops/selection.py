@@ -81,6 +81,9 @@ def where(condition, input=None, other=None):
             f"where expected condition to be a boolean tensor, but got {getattr(mask, 'dtype', type(mask).__name__)}; "
             f"compare it first, e.g. condition != 0"
         )
+    x, y = array(input), array(other)
+    if type(x) is type(y) is type(mask) and x.dtype is y.dtype and x.shape == y.shape == mask.shape:
+        return record(where_backward, (input, other), np.where(mask, x, y), (condition,))
     dtype = dtypes.result_type(input, other).numpy
     shape = functools.reduce(broadcast_shape, [array(x).shape for x in (mask, input, other) if has_shape(array(x))])
     a, b = [_chosen_from(x, dtype, shape, mask) for x in (input, other)]
@@ -139,7 +142,6 @@ def minimum_backward(node, g, a, b):
     )
 
 
-@quiet_in_16_bits
 def clamp(input, min=None, max=None):
     """Every element, but no less than `min` and no more than `max`; `max` where `min` is larger than `max`.
 
@@ -157,17 +159,23 @@ def clamp(input, min=None, max=None):
     """
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
+    y = array(input)
+    if y.dtype.kind == "f" and not (has_shape(array(min)) or has_shape(array(max))):  # then numbers may stay what they are
+        return record(clamp_backward, (input, min, max), _clamped(y, min, max), (input, min, max))
     x, low, high = _align(input, min, max)
     y = array(x)
     if y.dtype.kind == "b":
         raise NotImplementedError("clamp is not implemented for bool tensors; convert with x.int() first")
     if y.dtype.kind not in dtypes.FLOATS:
         _check_range(y.dtype, min, max)
+    return record(clamp_backward, (x, low, high), _clamped(y, array(low), array(high)), (x, low, high))
+
+
+@quiet_in_16_bits
+def _clamped(y, low, high):
     if low is not None:
-        y = np.maximum(y, array(low))
-    if high is not None:
-        y = np.minimum(y, array(high))
-    return record(clamp_backward, (x, low, high), y, (x, low, high))
+        y = np.maximum(y, low)
+    return y if high is None else np.minimum(y, high)
 
 
 def _check_range(dtype, *bounds):

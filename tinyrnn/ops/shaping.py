@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import operator
+from functools import partial
 
 import numpy as np
 
@@ -57,6 +58,17 @@ def _infer(shape, size):
     return tuple([size // known if n == -1 else n for n in shape])
 
 
+def _plain_view(x, sizes):
+    """A contiguous array in another shape, if `sizes`, ints or one tuple of them, are as they should be; else None."""
+    if type(x) is np.ndarray and x.flags.c_contiguous and x.size:
+        try:
+            plain = sizes[0] if isinstance(sizes[0], tuple) else sizes
+            return x.reshape(plain) if min(plain) >= -1 else None
+        except (TypeError, ValueError, IndexError):  # the usual way says what is wrong
+            pass
+    return None
+
+
 def _reshaped(x, shape):
     """The array `x` in another shape, and whether that is a view."""
     result = x.reshape(shape)
@@ -76,8 +88,10 @@ def reshape(input, *sizes, shape=None):
         If the shape does not have as many elements as `input`.
     """
     x = array(input)
-    new = _infer(as_sizes("reshape", sizes, shape), x.size)
-    result, is_view = _reshaped(x, new)
+    result = _plain_view(x, shape or sizes)
+    if result is not None:
+        return _shape_view(input, result)
+    result, is_view = _reshaped(x, _infer(as_sizes("reshape", sizes, shape), x.size))
     if is_view:
         return _shape_view(input, result)
     return record(reshape_backward, (input,), result, (x.shape,))
@@ -89,8 +103,7 @@ def reshape_backward(node, g, shape):
 
 def _shape_view(input, result):
     """Record `result`, a view of `input` with other sizes."""
-    shape = result.shape
-    return record_view(reshape_backward, input, result, lambda base: reshape(base, shape), (array(input).shape,))
+    return record_view(reshape_backward, input, result, partial(reshape, shape=result.shape), (array(input).shape,))
 
 
 def view(input, *sizes, shape=None):
@@ -102,6 +115,9 @@ def view(input, *sizes, shape=None):
         If the elements do not lie in memory in a way that permits it.
     """
     x = array(input)
+    result = _plain_view(x, shape or sizes)
+    if result is not None:
+        return _shape_view(input, result)
     result, is_view = _reshaped(x, _infer(as_sizes("view", sizes, shape), x.size))
     if not is_view:
         raise RuntimeError(
@@ -170,7 +186,7 @@ def permute(input, *sizes, dims=None):
     order = tuple([wrap_dim(dim, x.ndim) for dim in order])
     if len(set(order)) != len(order):
         raise RuntimeError(f"permute(): duplicate dims are not allowed, got {list(order)}")
-    return record_view(permute_backward, input, x.transpose(order), lambda base: permute(base, order), (order,))
+    return record_view(permute_backward, input, x.transpose(order), partial(permute, dims=order), (order,))
 
 
 def permute_backward(node, g, order):
@@ -181,8 +197,8 @@ def transpose(input, dim0, dim1):
     """A view with dimensions `dim0` and `dim1` swapped."""
     x = array(input)
     dim0, dim1 = wrap_dim(dim0, x.ndim), wrap_dim(dim1, x.ndim)
-    swapped = x.swapaxes(dim0, dim1) if x.ndim else x[...]
-    return record_view(transpose_backward, input, swapped, lambda base: transpose(base, dim0, dim1), (dim0, dim1))
+    swapped = (x.T if x.ndim == 2 and dim0 != dim1 else x.swapaxes(dim0, dim1)) if x.ndim else x[...]
+    return record_view(transpose_backward, input, swapped, partial(transpose, dim0=dim0, dim1=dim1), (dim0, dim1))
 
 
 def transpose_backward(node, g, dim0, dim1):
@@ -204,12 +220,13 @@ def t(input):
     ndim = array(input).ndim
     if ndim > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {ndim}D")
-    return permute(input, tuple(range(ndim))[::-1])
+    return reverse_dims(input)
 
 
 def reverse_dims(input):
     """``x.T``: the dimensions in reverse order."""
-    return permute(input, tuple(range(array(input).ndim))[::-1])
+    ndim = array(input).ndim
+    return transpose(input, 0, 1) if ndim == 2 else permute(input, tuple(range(ndim))[::-1])
 
 
 def matrix_transpose(input):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import operator
+from functools import partial
 
 import numpy as np
 
@@ -16,11 +18,11 @@ from tinyrnn.ops.views import attach_view, record_view
 
 def wrap_dim(dim, ndim):
     """The dimension `dim`, which may count from the end, as a number from 0; a 0-d tensor is taken to have one."""
-    limit = max(ndim, 1)
-    dim = operator.index(dim)
-    if not -limit <= dim < limit:
-        raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {dim})")
-    return dim + limit if dim < 0 else dim
+    limit = ndim or 1
+    number = operator.index(dim)
+    if not -limit <= number < limit:
+        raise IndexError(f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], but got {number})")
+    return number + limit if number < 0 else number
 
 
 def wrap_dims(dims, ndim):
@@ -33,8 +35,8 @@ def wrap_dims(dims, ndim):
 def window(x, key):
     """The view ``x[key]`` for a tuple `key` of ints, slices, None and Ellipsis that is known to be in range."""
     data = array(x)
-    seen = data[key] if Ellipsis in key else data[(*key, Ellipsis)]
-    return record_view(window_backward, x, seen, lambda base: window(base, key), (key, data.shape))
+    seen = data[key if Ellipsis in key else (*key, Ellipsis)]  # with it NumPy gives a view, never a number
+    return record_view(window_backward, x, seen, partial(window, key=key), (key, data.shape))
 
 
 def window_backward(node, g, key, shape):
@@ -86,6 +88,25 @@ def select(input, dim, index):
     return window(input, (slice(None),) * dim + (index,))
 
 
+def plain_window(x, index):
+    """``x[index]`` if that is a window for certain: an int in range, a slice without a step, a tuple of these; else None."""
+    key = index if type(index) is tuple else (index,)
+    shape = array(x).shape
+    if len(key) > len(shape):
+        return None
+    for dim, part in enumerate(key):
+        if type(part) is int:
+            if not -shape[dim] <= part < shape[dim]:
+                return None
+        elif type(part) is not slice or part.step is not None or not (_is_bound(part.start) and _is_bound(part.stop)):
+            return None
+    return window(x, key)
+
+
+def _is_bound(value):
+    return value is None or type(value) is int
+
+
 # ---- cutting: one node with several outputs, so that a loop over the pieces takes linear time ----
 
 
@@ -95,12 +116,8 @@ def _pieces(op, input, keys, saved):
     pieces = record(op, (input,), tuple([x[(*key, Ellipsis)] for key in keys]), saved)
     if isinstance(input, TensorBase):
         for piece, key in zip(pieces, keys):
-            attach_view(piece, input, _look_through(key))
+            attach_view(piece, input, partial(window, key=key))
     return pieces
-
-
-def _look_through(key):
-    return lambda base: window(base, key)
 
 
 def unbind(input, dim=0):
@@ -143,9 +160,14 @@ def split(tensor, split_size_or_sections, dim=0):
         if step < 0 or (step == 0 and size):
             raise RuntimeError(f"split expects split_size to be positive for a dimension of size {size}, got {step}")
         sections = [min(step, size - start) for start in range(0, size, step or 1)] or [0]
-    ends = np.cumsum([0, *sections]).tolist()
+    ends = _ends(sections)
     keys = [_range_key(dim, start, stop) for start, stop in zip(ends, ends[1:])]
     return _pieces(split_backward, tensor, keys, (dim,))
+
+
+def _ends(sizes):
+    """Where pieces of these sizes begin and end, one after the other."""
+    return list(itertools.accumulate(sizes, initial=0))
 
 
 def split_backward(node, *arguments):
@@ -168,13 +190,20 @@ def chunk(input, chunks, dim=0):
 
 
 def _of_one_dtype(op, tensors):
+    """The tensors, cast to one dtype if they are not of one, and their arrays."""
     if isinstance(tensors, TensorBase) or not isinstance(tensors, (list, tuple)):
         raise TypeError(f"{op}(): argument 'tensors' must be a tuple or list of tensors, got {type(tensors).__name__}")
     if not tensors:
         raise RuntimeError(f"{op} expects a non-empty list of tensors")
-    require_one_device(*tensors)
-    dtype = dtypes.result_type(*tensors).numpy
-    return [cast(tensor, dtype) for tensor in tensors]
+    arrays = [array(x) for x in tensors]
+    first = arrays[0]
+    for x in arrays:
+        if type(x) is not type(first) or x.dtype is not first.dtype:
+            require_one_device(*tensors)
+            dtype = dtypes.result_type(*tensors).numpy
+            tensors = [cast(tensor, dtype) for tensor in tensors]
+            return tuple(tensors), [array(x) for x in tensors]
+    return tuple(tensors), arrays
 
 
 def cat(tensors, dim=0):
@@ -182,28 +211,31 @@ def cat(tensors, dim=0):
 
     As in PyTorch, tensors of shape (0,) are skipped whatever the dimensions of the others.
     """
-    tensors = _of_one_dtype("cat", tensors)
-    shapes = [array(tensor).shape for tensor in tensors]
+    tensors, arrays = _of_one_dtype("cat", tensors)
+    shapes = [x.shape for x in arrays]
     if () in shapes:
         raise RuntimeError(f"zero-dimensional tensor (at position {shapes.index(())}) cannot be concatenated")
-    real = [(t, s) for t, s in zip(tensors, shapes) if s != (0,)]
-    if not real:
-        real = list(zip(tensors, shapes))
-    first = real[0][1]
+    if (0,) in shapes and shapes.count((0,)) < len(shapes):
+        kept = [i for i, shape in enumerate(shapes) if shape != (0,)]
+        tensors, arrays, shapes = tuple([tensors[i] for i in kept]), [arrays[i] for i in kept], [shapes[i] for i in kept]
+    first = shapes[0]
     dim = wrap_dim(dim, len(first))
-    for number, (_, shape) in enumerate(real):
-        if len(shape) != len(first):
-            raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
-        if shape[:dim] + shape[dim + 1 :] != first[:dim] + first[dim + 1 :]:
-            wrong = next(i for i in range(len(first)) if i != dim and shape[i] != first[i])
-            raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {dim}. Expected size {first[wrong]} but got size "
-                f"{shape[wrong]} for tensor number {number} in the list."
-            )
-    inputs = tuple([tensor for tensor, _ in real])
-    joined = np.concatenate([array(tensor) for tensor in inputs], dim)
-    ends = np.cumsum([0, *[shape[dim] for _, shape in real]]).tolist()
-    return record(cat_backward, inputs, joined, (dim, ends))
+    for number, shape in enumerate(shapes):
+        if shape != first:
+            _check_joins(shape, first, dim, number)
+    ends = _ends([shape[dim] for shape in shapes])
+    return record(cat_backward, tensors, np.concatenate(arrays, dim), (dim, ends))
+
+
+def _check_joins(shape, first, dim, number):
+    if len(shape) != len(first):
+        raise RuntimeError(f"Tensors must have same number of dimensions: got {len(first)} and {len(shape)}")
+    wrong = [i for i in range(len(first)) if i != dim and shape[i] != first[i]]
+    if wrong:
+        raise RuntimeError(
+            f"Sizes of tensors must match except in dimension {dim}. Expected size {first[wrong[0]]} but got size "
+            f"{shape[wrong[0]]} for tensor number {number} in the list."
+        )
 
 
 def cat_backward(node, g, dim, ends):
@@ -216,16 +248,18 @@ concat = concatenate = cat
 
 def stack(tensors, dim=0):
     """Tensors of one shape along a new dimension `dim`."""
-    tensors = _of_one_dtype("stack", tensors)
-    first = array(tensors[0]).shape
-    for number, tensor in enumerate(tensors):
-        if array(tensor).shape != first:
+    tensors, arrays = _of_one_dtype("stack", tensors)
+    first = arrays[0].shape
+    for number, x in enumerate(arrays):
+        if x.shape != first:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and "
-                f"{list(array(tensor).shape)} at entry {number}"
+                f"stack expects each tensor to be equal size, but got {list(first)} at entry 0 and {list(x.shape)} at entry "
+                f"{number}"
             )
     dim = wrap_dim(dim, len(first) + 1)
-    return record(stack_backward, tuple(tensors), np.stack([array(tensor) for tensor in tensors], dim), (dim,))
+    layer = (slice(None),) * dim + (None, Ellipsis)
+    joined = np.concatenate([x[layer] for x in arrays], dim)  # as np.stack does it, which is slow
+    return record(stack_backward, tensors, joined, (dim,))
 
 
 def stack_backward(node, g, dim):

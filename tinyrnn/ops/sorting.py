@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import operator
 from collections import namedtuple
 
 import numpy as np
 
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
-from tinyrnn.kernels.narrow import widened
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array, without_gradient
 from tinyrnn.ops.extremes import amax_backward, pick
-from tinyrnn.ops.gathering import gather
 from tinyrnn.ops.reductions import axes_of, numpy_names, reduced_shape
 from tinyrnn.ops.shaping import at_least_1d
 from tinyrnn.ops.slicing import wrap_dim
@@ -19,17 +19,6 @@ from tinyrnn.ops.slicing import wrap_dim
 sort_result = namedtuple("sort", ["values", "indices"])  # type: ignore[name-match]  # PyTorch's name
 topk_result = namedtuple("topk", ["values", "indices"])  # type: ignore[name-match]
 median_result = namedtuple("median", ["values", "indices"])  # type: ignore[name-match]
-
-
-def _order(x, dim, descending):
-    """The stable order along `dim`; NaN counts as the largest, as in PyTorch."""
-    if x.ndim == 0:
-        return np.zeros_like(x, dtype=np.int64)
-    x = widened(x)  # the sort of ml_dtypes' bfloat16 does not know where NaN belongs
-    if not descending:
-        return np.argsort(x, axis=dim, kind="stable").astype(np.int64, copy=False)
-    backwards = np.argsort(np.flip(x, dim), axis=dim, kind="stable")
-    return (x.shape[dim] - 1 - np.flip(backwards, dim)).astype(np.int64, order="C", copy=False)
 
 
 @numpy_names
@@ -44,15 +33,15 @@ def sort(input, dim=-1, descending=False, stable=False):
     """
     x = array(input)
     dim = wrap_dim(dim, x.ndim)
-    indices = _order(x, dim, descending)
-    return sort_result(gather(input, dim, indices), without_gradient(indices, input))
+    indices = backend(x).argsort(at_least_1d(x), dim, descending)
+    return sort_result(pick(input, indices, dim, x.shape), without_gradient(indices.reshape(x.shape), input))
 
 
 @numpy_names
 def argsort(input, dim=-1, descending=False, stable=False):
     """The indices that would put the elements in order along `dim`; equal elements keep their order."""
     x = array(input)
-    return without_gradient(_order(x, wrap_dim(dim, x.ndim), descending), input)
+    return without_gradient(backend(x).argsort(at_least_1d(x), wrap_dim(dim, x.ndim), descending).reshape(x.shape), input)
 
 
 def topk(input, k, dim=-1, largest=True, sorted=True):
@@ -72,13 +61,12 @@ def topk(input, k, dim=-1, largest=True, sorted=True):
     x = array(input)
     dim = wrap_dim(dim, x.ndim)
     size = x.shape[dim] if x.ndim else 1
+    k = operator.index(k)
     if not 0 <= k <= size:
         raise RuntimeError(f"selected index k out of range: topk of k={k} along dimension {dim} of size {size}")
-    order = _order(x, dim, largest)
-    indices = order[(slice(None),) * dim + (slice(0, k),)].copy() if x.ndim else order[...]
-    if x.ndim == 0 and k == 0:
-        indices = np.zeros_like(order, shape=(0,))
-    return topk_result(gather(input, dim, indices), without_gradient(indices, input))
+    indices = backend(x).topk(at_least_1d(x), k, dim, largest)
+    shape = indices.shape if x.ndim or k == 0 else ()
+    return topk_result(pick(input, indices, dim, shape), without_gradient(indices.reshape(shape), input))
 
 
 @numpy_names
@@ -96,7 +84,7 @@ def median(input, dim=None, keepdim=False):
     lines, axis = (x.reshape(-1), 0) if dim is None else (at_least_1d(x), wrap_dim(dim, x.ndim))
     if lines.shape[axis] == 0:
         raise IndexError(f"median(): expected at least one element along dimension {axis}, got shape {x.shape}")
-    ordered = _order(lines, axis, False)
+    ordered = backend(x).argsort(lines, axis, False)
     # the first NaN, which are sorted to the end, or else the middle
     middle = np.where(np.isnan(lines).any(axis), np.isnan(lines).argmax(axis), ordered.take((lines.shape[axis] - 1) // 2, axis))
     indices = np.expand_dims(middle, axis)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from tinyrnn.engine.base import TensorBase, View, version_of
 from tinyrnn.engine.modes import recording
 from tinyrnn.engine.tape import record
@@ -25,9 +27,9 @@ def attach_view(tensor, source, replay):
     if not recording() or (outer is not None and outer.replay is None):
         replay = None
     elif outer is not None:
-        replay = _chain(outer.replay, replay)
+        replay = partial(_replay_twice, outer.replay, replay)
     tensor.window = View(source if outer is None else outer.base, replay, tensor.version.count)
 
 
-def _chain(first, second):
-    return lambda base: second(first(base))
+def _replay_twice(first, second, base):
+    return second(first(base))

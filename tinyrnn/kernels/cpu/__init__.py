@@ -18,6 +18,7 @@ FAMILIES = (
     "optimizers",
     "recurrent",
     "recurrent_cells",
+    "reductions",
     "softmax",
 )
 

@@ -5,6 +5,8 @@ Everything else goes to the reference, which is NumPy.
 """
 
 cimport numpy as cnp
+from cpython.object cimport PyObject, PyTypeObject
+from cpython.ref cimport Py_INCREF
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu.native cimport kernels, threads
@@ -13,10 +15,14 @@ from tinyrnn.kernels.cpu.table cimport (
     ADD, DIV, EXP, MUL, NEG, RELU, RELU_BACKWARD, SIGMOID, SIGMOID_BACKWARD, SILU, SILU_BACKWARD, SUB, TANH, TANH_BACKWARD
 )
 
+cdef extern from "numpy/arrayobject.h":
+    object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
+
 cnp.import_array()
 
 # Up to here a call is overhead, and not worth giving other Python threads a turn.
 cdef Py_ssize_t SMALL = 1024
+cdef long long EXACT = 1 << 53
 
 
 cdef inline bint are_a_pair(object a, object b) noexcept:
@@ -46,6 +52,49 @@ cdef void run_into(int function, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out) 
         kernels().binary[function][wide](first, second, result, n, threads())
 
 
+cdef inline bint is_easily_made_plain(object x) noexcept:
+    """A small array of native float32 or float64, in any layout."""
+    if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>x):
+        return False
+    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
+    return (kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and is_small(x)
+
+
+cdef inline bint is_number(object x) noexcept:
+    """A Python float, or an int that is one exactly."""
+    return type(x) is float or (type(x) is int and -EXACT <= x <= EXACT)
+
+
+cdef cnp.ndarray filled(cnp.ndarray like, double number):
+    cdef cnp.ndarray out = empty_like(like)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out), i
+    cdef void* numbers = data(out)
+    if is_wide(out):
+        for i in range(n):
+            (<double*>numbers)[i] = number
+    else:
+        for i in range(n):
+            (<float*>numbers)[i] = <float>number
+    return out
+
+
+cdef object run_small(int function, object a, object b):
+    """The result for two small arrays of one shape and type in any layout, or for one and a number; None if they are not."""
+    if is_easily_made_plain(a):
+        if is_easily_made_plain(b):
+            if not (cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.PyArray_TYPE(<cnp.ndarray>b)
+                    and cnp.PyArray_SAMESHAPE(<cnp.ndarray>a, <cnp.ndarray>b)):
+                return None
+            return run(function, cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>a), cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>b))
+        if is_number(b):
+            a = cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>a)
+            return run(function, a, filled(a, b))
+    elif is_number(a) and is_easily_made_plain(b):
+        b = cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>b)
+        return run(function, filled(b, a), b)
+    return None
+
+
 cdef cnp.ndarray run(int function, cnp.ndarray a, cnp.ndarray b):
     cdef cnp.ndarray out = empty_like(a)
     run_into(function, a, b, out)
@@ -66,12 +115,16 @@ cdef cnp.ndarray run_one(int function, cnp.ndarray x):
     return out
 
 
-# The shortcuts, which the compiled ops call directly: None if the arrays are not small and plain. Then the op goes its usual
-# way, through promotion, broadcasting and dispatch.
+cdef object run_one_small(int function, object x):
+    return run_one(function, cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>x)) if is_easily_made_plain(x) else None
+
+
+# The shortcuts, which the compiled ops call directly: None if the arrays are not small and of one type and shape. Then the op
+# goes its usual way, through promotion, broadcasting and dispatch.
 
 
 cpdef object small_add(object a, object b):
-    return run(ADD, a, b) if are_a_pair(a, b) and is_small(a) else None
+    return run_small(ADD, a, b)
 
 
 cpdef bint small_add_into(object total, object x) noexcept:
@@ -83,79 +136,112 @@ cpdef bint small_add_into(object total, object x) noexcept:
 
 
 cpdef object small_sub(object a, object b):
-    return run(SUB, a, b) if are_a_pair(a, b) and is_small(a) else None
+    return run_small(SUB, a, b)
 
 
 cpdef object small_mul(object a, object b):
-    return run(MUL, a, b) if are_a_pair(a, b) and is_small(a) else None
+    return run_small(MUL, a, b)
 
 
 cpdef object small_div(object a, object b):
-    return run(DIV, a, b) if are_a_pair(a, b) and is_small(a) else None
+    return run_small(DIV, a, b)
 
 
 cpdef object small_neg(object a):
-    return run_one(NEG, a) if is_plain(a) and is_small(a) else None
+    return run_one_small(NEG, a)
 
 
 cpdef object small_tanh(object x):
-    return run_one(TANH, x) if is_plain(x) and is_small(x) else None
+    return run_one_small(TANH, x)
 
 
 cpdef object small_tanh_backward(object grad, object y):
-    return run(TANH_BACKWARD, grad, y) if are_a_pair(grad, y) and is_small(y) else None
+    return run_small(TANH_BACKWARD, grad, y)
+
+
+cpdef object stretched(cnp.ndarray x, tuple shape):
+    """numpy.broadcast_to, which is slow, for a shape to which `x` is known to broadcast: a view that is not written to."""
+    cdef cnp.npy_intp[64] sizes, strides
+    cdef int ndim = len(shape), added = ndim - cnp.PyArray_NDIM(x), dim
+    for dim in range(ndim):
+        sizes[dim] = shape[dim]
+        repeated = dim < added or (cnp.PyArray_DIM(x, dim - added) == 1 and sizes[dim] != 1)
+        strides[dim] = 0 if repeated else cnp.PyArray_STRIDE(x, dim - added)
+    cdef cnp.dtype dtype = x.descr
+    Py_INCREF(dtype)  # the new array takes this reference over
+    view = PyArray_NewFromDescr(
+        <PyTypeObject*>cnp.ndarray, dtype, ndim, sizes, strides, cnp.PyArray_DATA(x), 0, NULL
+    )
+    cnp.set_array_base(view, x)
+    return view
 
 
 # The kernels of interface.py.
 
 
+cdef object elsewhere(int function, object kernel, object a, object b):
+    """What is not plain: small arrays are made so, the others go to the reference."""
+    result = run_small(function, a, b)
+    return kernel(a, b) if result is None else result
+
+
+cdef object one_elsewhere(int function, object kernel, object x):
+    result = run_one_small(function, x)
+    return kernel(x) if result is None else result
+
+
 def add_forward(a, b):
-    return run(ADD, a, b) if are_a_pair(a, b) else reference.add_forward(a, b)
+    return run(ADD, a, b) if are_a_pair(a, b) else elsewhere(ADD, reference.add_forward, a, b)
 
 
 def sub_forward(a, b):
-    return run(SUB, a, b) if are_a_pair(a, b) else reference.sub_forward(a, b)
+    return run(SUB, a, b) if are_a_pair(a, b) else elsewhere(SUB, reference.sub_forward, a, b)
 
 
 def mul_forward(a, b):
-    return run(MUL, a, b) if are_a_pair(a, b) else reference.mul_forward(a, b)
+    return run(MUL, a, b) if are_a_pair(a, b) else elsewhere(MUL, reference.mul_forward, a, b)
 
 
 def div_forward(a, b):
-    return run(DIV, a, b) if are_a_pair(a, b) else reference.div_forward(a, b)
+    return run(DIV, a, b) if are_a_pair(a, b) else elsewhere(DIV, reference.div_forward, a, b)
+
+
+def pow_forward(a, b):
+    square = run_small(MUL, a, a) if is_number(b) and b == 2 else None
+    return reference.pow_forward(a, b) if square is None else square
 
 
 def exp_forward(x):
-    return run_one(EXP, x) if is_plain(x) else reference.exp_forward(x)
+    return run_one(EXP, x) if is_plain(x) else one_elsewhere(EXP, reference.exp_forward, x)
 
 
 def tanh_forward(x):
-    return run_one(TANH, x) if is_plain(x) else reference.tanh_forward(x)
+    return run_one(TANH, x) if is_plain(x) else one_elsewhere(TANH, reference.tanh_forward, x)
 
 
 def tanh_backward(grad, y):
-    return run(TANH_BACKWARD, grad, y) if are_a_pair(grad, y) else reference.tanh_backward(grad, y)
+    return run(TANH_BACKWARD, grad, y) if are_a_pair(grad, y) else elsewhere(TANH_BACKWARD, reference.tanh_backward, grad, y)
 
 
 def sigmoid_forward(x):
-    return run_one(SIGMOID, x) if is_plain(x) else reference.sigmoid_forward(x)
+    return run_one(SIGMOID, x) if is_plain(x) else one_elsewhere(SIGMOID, reference.sigmoid_forward, x)
 
 
 def sigmoid_backward(grad, y):
-    return run(SIGMOID_BACKWARD, grad, y) if are_a_pair(grad, y) else reference.sigmoid_backward(grad, y)
+    return run(SIGMOID_BACKWARD, grad, y) if are_a_pair(grad, y) else elsewhere(SIGMOID_BACKWARD, reference.sigmoid_backward, grad, y)
 
 
 def relu_forward(x):
-    return run_one(RELU, x) if is_plain(x) else reference.relu_forward(x)
+    return run_one(RELU, x) if is_plain(x) else one_elsewhere(RELU, reference.relu_forward, x)
 
 
 def relu_backward(grad, y):
-    return run(RELU_BACKWARD, grad, y) if are_a_pair(grad, y) else reference.relu_backward(grad, y)
+    return run(RELU_BACKWARD, grad, y) if are_a_pair(grad, y) else elsewhere(RELU_BACKWARD, reference.relu_backward, grad, y)
 
 
 def silu_forward(x):
-    return run_one(SILU, x) if is_plain(x) else reference.silu_forward(x)
+    return run_one(SILU, x) if is_plain(x) else one_elsewhere(SILU, reference.silu_forward, x)
 
 
 def silu_backward(grad, x):
-    return run(SILU_BACKWARD, grad, x) if are_a_pair(grad, x) else reference.silu_backward(grad, x)
+    return run(SILU_BACKWARD, grad, x) if are_a_pair(grad, x) else elsewhere(SILU_BACKWARD, reference.silu_backward, grad, x)

@@ -14,6 +14,20 @@ from tinyrnn.kernels.cpu.table cimport EmbeddingProblem
 
 cnp.import_array()
 
+cdef Py_ssize_t SMALL = 1024
+
+
+def extent(ids):
+    if not are_plain_ids(ids) or cnp.PyArray_SIZE(<cnp.ndarray>ids) > SMALL:
+        return reference.extent(ids)  # NumPy is quick with many
+    cdef const int64_t* numbers = <const int64_t*>data(ids)
+    cdef int64_t smallest = numbers[0], largest = numbers[0]
+    cdef Py_ssize_t i
+    for i in range(cnp.PyArray_SIZE(<cnp.ndarray>ids)):
+        smallest = min(smallest, numbers[i])
+        largest = max(largest, numbers[i])
+    return smallest, largest
+
 
 def embedding_forward(weight, ids):
     if not (is_plain(weight) and cnp.PyArray_NDIM(<cnp.ndarray>weight) == 2 and are_plain_ids(ids)):

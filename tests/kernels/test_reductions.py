@@ -1,0 +1,78 @@
+"""Sums and extremes along some axes: compiled, by the reference, and by a loop over the lines."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_cases import layouts
+
+from tinyrnn.kernels import cpu, reference
+
+SHAPES = [(), (0,), (1,), (3,), (31, 33), (32, 32), (33, 32), (0, 3), (3, 0), (2, 3, 4), (1, 5, 1), (2, 1, 3, 2), (1025,)]
+
+
+def some_axes(ndim):
+    """None, one, neighbours, all, neighbours the wrong way round, and others."""
+    return [axes for count in range(ndim + 1) for axes in itertools.permutations(range(ndim), count)]
+
+
+def line_by_line(function, x, axes):
+    """`function` of each line as a vector in float64."""
+    kept = [axis for axis in range(x.ndim) if axis not in axes]
+    count = math.prod([x.shape[axis] for axis in axes])
+    lines = x.astype(np.float64).transpose(*kept, *axes).reshape(*[x.shape[axis] for axis in kept], count)
+    return np.apply_along_axis(function, -1, lines) if lines.size else np.zeros(lines.shape[:-1])
+
+
+def arrays(x):
+    return layouts(x) if x.ndim else [x]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_sums(rng, shape, dtype):
+    x, eps = np.asarray(rng.normal(size=shape)).astype(dtype), np.finfo(dtype).eps
+    for axes in some_axes(x.ndim):
+        expected = line_by_line(np.sum, x, axes)
+        for each in arrays(x):
+            for kernels in (cpu, reference):
+                total = kernels.sum_forward(each, axes)
+                assert type(total) is np.ndarray and total.dtype.newbyteorder("=") == dtype and not np.shares_memory(total, x)
+                np.testing.assert_allclose(total, expected, rtol=eps, atol=40 * min(eps, 1e-6))
+
+
+def test_sums_of_float32_are_rounded_once():
+    x = np.float32([2**24, 1, 1, 1, -(2**24)] * 10)
+    assert cpu.sum_forward(x, (0,)) == 30
+    assert cpu.sum_forward(np.stack([x, x], 1), (0,)).tolist() == [30, 30]
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, bool])
+@pytest.mark.parametrize("shape", [shape for shape in SHAPES if 0 not in shape])
+@pytest.mark.parametrize("largest", [True, False])
+def test_extremes(rng, shape, dtype, largest):
+    x = np.asarray(10 * rng.normal(size=shape)).astype(dtype)
+    for axes in some_axes(x.ndim):
+        expected = line_by_line(np.max if largest else np.min, x, axes)
+        for each in arrays(x):
+            for kernels in (cpu, reference):
+                found = kernels.extreme(each, axes, largest)
+                assert type(found) is np.ndarray and found.dtype.newbyteorder("=") == dtype and not np.shares_memory(found, x)
+                np.testing.assert_array_equal(found, expected)
+
+
+@settings(max_examples=50, deadline=None)
+@given(
+    numbers=st.lists(st.sampled_from([np.nan, np.inf, -np.inf, 0.0, 1.0, -1.0]), min_size=1, max_size=9),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    largest=st.booleans(),
+)
+def test_extremes_of_special_numbers(numbers, dtype, largest):
+    x = np.array([numbers, numbers[::-1]], dtype)
+    for axes in ((0,), (1,), (0, 1)):
+        np.testing.assert_array_equal(cpu.extreme(x, axes, largest), (np.max if largest else np.min)(x, axes))
