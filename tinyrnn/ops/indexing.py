@@ -11,6 +11,7 @@ import operator
 
 import numpy as np
 
+from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array, quiet
@@ -236,6 +237,10 @@ def add_at(total, key, values, distinct=False):
     if distinct or values.size == 0:
         total[key] += values
         return
+    if _names_rows(key) and values.dtype.kind in FLOATS:
+        rows = values.reshape(key[0].size, -1)
+        total += backend(total).embedding_backward(rows, key[0].reshape(-1), len(total), None).reshape(total.shape)
+        return
     dims, sizes, places = _places(total, key)
     rows = _rows(values, dims, places).reshape(places.size, -1)
     places = places.reshape(-1)
@@ -245,6 +250,11 @@ def add_at(total, key, values, distinct=False):
     sums = backend(total).sum_segments(rows[order], starts)
     target = np.moveaxis(total, dims, range(len(dims)))
     target[np.unravel_index(places[starts], sizes)] += sums.reshape(-1, *target.shape[len(dims) :])
+
+
+def _names_rows(key):
+    """Whether a key has one array of indices, in front, and takes everything along the other dimensions."""
+    return not isinstance(key[0], slice) and all([part is ALL for part in key[1:]])
 
 
 def _places(total, key):
