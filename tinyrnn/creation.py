@@ -255,7 +255,7 @@ def shape_of(name: str, size: tuple[Any, ...]) -> tuple[int, ...]:
         shape = tuple([n.__index__() for n in size])
     except (AttributeError, TypeError):
         raise TypeError(f"{name}(): the size must be ints, or one tuple or list of ints, got {size!r}") from None
-    if any(n < 0 for n in shape):
+    if shape and min(shape) < 0:
         raise RuntimeError(f"{name}: Dimension size must be non-negative, got {shape}")
     return shape
 
@@ -306,15 +306,18 @@ def arange(
     start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
     if step == 0:
         raise RuntimeError("step must be nonzero")
-    if not all(math.isfinite(x) for x in (start, end, step)):
+    floating = isinstance(start, float) or isinstance(end, float) or isinstance(step, float)
+    if floating and not all(math.isfinite(x) for x in (start, end, step)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: arange({start}, {end}, {step})")
-    floating = any(isinstance(x, float) for x in (start, end, step))
     found = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype() if floating else dtypes.int64
-    count = math.ceil((end - start) / step) if floating else -((start - end) // step)
-    numbers = np.arange(count, dtype=np.float64 if floating else np.int64) * step + start
-    return new(numbers.astype(found.numpy), requires_grad, device)
+    if floating:
+        count = math.ceil((end - start) / step)
+        numbers = np.arange(count, dtype=np.float64) * step + start
+    else:
+        numbers = np.arange(start, end, step, np.int64)
+    return new(numbers.astype(found.numpy, copy=False), requires_grad, device)
 
 
 def linspace(start: Any, end: Any, steps: int, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Any:

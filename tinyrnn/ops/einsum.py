@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import string
 
@@ -38,7 +39,7 @@ def einsum(equation, *operands):
         later = set(output).union(*labels[number + 1 :])
         tensor, names = _product(tensor, names, tensors[number], labels[number], later, sizes)
     tensor, names = _without(tensor, names, set(output))
-    return permute(tensor, [names.index(name) for name in output])
+    return tensor if names == output and len(tensors) > 1 else permute(tensor, tuple([names.index(name) for name in output]))
 
 
 def parsed(equation, operands):
@@ -47,7 +48,7 @@ def parsed(equation, operands):
         equation, operands = _spelled((equation, *operands))
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
-    return equation, *_parsed(equation, [array(x).ndim for x in operands]), operands
+    return equation, *_parsed(equation, tuple([array(x).ndim for x in operands])), operands
 
 
 def _spelled(arguments):
@@ -63,6 +64,7 @@ def _spelled(arguments):
     return "->".join([",".join(terms[:count]), *terms[count:]]), arguments[: 2 * count : 2]
 
 
+@functools.lru_cache(256)
 def _parsed(equation, dims):
     """The labels of every operand and of the output, with capital Greek letters for the dimensions of an ellipsis."""
     left, arrow, right = equation.replace(" ", "").partition("->")
@@ -89,7 +91,7 @@ def _parsed(equation, dims):
         raise RuntimeError(
             f"einsum: {equation!r} is invalid: letters are a-z and A-Z, those of the output in an operand, and once"
         )
-    return labels, output
+    return tuple(labels), output
 
 
 def _sizes(equation, labels, operands):
@@ -124,9 +126,14 @@ def _product(a, a_names, b, b_names, later, sizes):
     columns = [name for name in b_names if name not in both]
 
     def matrices(x, names, *groups):
-        ordered = permute(x, [names.index(name) for group in groups for name in group])
-        return reshape(ordered, tuple([math.prod(sizes[name] for name in group) for group in groups]))
+        order = tuple([names.index(name) for group in groups for name in group])
+        ordered = x if order == tuple(range(len(names))) else permute(x, order)
+        if [len(group) for group in groups] == [1, 1, 1]:  # as it is already
+            return ordered
+        return reshape(ordered, tuple([math.prod([sizes[name] for name in group]) for group in groups]))
 
     product = matmul(matrices(a, a_names, batch, rows, inner), matrices(b, b_names, batch, inner, columns))
     names = [*batch, *rows, *columns]
+    if len(batch) == len(rows) == len(columns) == 1:
+        return product, "".join(names)
     return reshape(product, tuple([sizes[name] for name in names])), "".join(names)

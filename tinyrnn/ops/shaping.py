@@ -183,7 +183,7 @@ def permute(input, *sizes, dims=None):
             f"permute: number of dimensions in the tensor input does not match the length of the desired ordering of "
             f"dimensions i.e. input.dim() = {x.ndim} is not equal to len(dims) = {len(order)}"
         )
-    order = tuple([wrap_dim(dim, x.ndim) for dim in order])
+    order = tuple([wrap_dim(dim, len(order)) for dim in order])
     if len(set(order)) != len(order):
         raise RuntimeError(f"permute(): duplicate dims are not allowed, got {list(order)}")
     return record_view(permute_backward, input, x.transpose(order), partial(permute, dims=order), (order,))
