@@ -316,7 +316,7 @@ def arange(
         count = math.ceil((end - start) / step)
         numbers = np.arange(count, dtype=np.float64) * step + start
     else:
-        numbers = np.arange(start, end, step, np.int64)
+        numbers = np.arange(start, end, step, dtype=np.int64)
     return new(numbers.astype(found.numpy, copy=False), requires_grad, device)
 
 

@@ -84,7 +84,7 @@ def test_sides_agree_with_pytorch(case, setting):
     assert largest > 0.01, "zeros agree with anything"
 
 
-@pytest.mark.parametrize("case", cases_of(["ops"]), ids=lambda case: case.name)
+@pytest.mark.parametrize("case", cases_of(["ops", "small"]), ids=lambda case: case.name)
 def test_ops_agree_with_pytorch(case, setting):
     pytest.importorskip("torch")
     case.check({name: side.outputs() for name, side in case.sides(setting).items()})

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from both_sides import check, check_derivatives, leaf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tinyrnn
 from tinyrnn.engine.backward import gradients_of
 from tinyrnn.engine.base import wrap
 from tinyrnn.engine.tape import requires_grad
@@ -61,6 +64,24 @@ INDICES = {
 def test_getitem_equals_pytorch(name):
     make = INDICES[name]
     check(lambda lib, x, i, m: x[make(i, m)], X, ROWS, MASK)
+
+
+def test_every_plain_index_equals_pytorch():
+    """All indices of up to four of these parts: the same elements, or an error on both sides."""
+    torch = pytest.importorskip("torch")
+    x = torch.arange(24.0).reshape(2, 3, 4)
+    y = tinyrnn.tensor(x.numpy())
+    parts = [0, -1, 2, slice(None), slice(1, 9), slice(-2, None), slice(None, None, 2), None, ...]
+    for index in itertools.chain(parts, *[itertools.product(parts, repeat=count) for count in range(5)]):
+        if isinstance(index, tuple) and index.count(...) > 1:  # PyTorch takes it
+            continue
+        try:
+            expected = x[index].tolist()
+        except IndexError:
+            with pytest.raises(IndexError):
+                y[index]
+        else:
+            assert y[index].tolist() == expected, index
 
 
 @pytest.mark.parametrize("name", [name for name in INDICES if name not in ("empty slice", "false", "empty list")])

@@ -23,6 +23,7 @@ SUITES: Final[dict[str, str]] = {
     "memory": "peak memory of one training step",
     "import": "time of the import and size on disk",
     "ops": "single operations, losses, clipping and optimizer steps at typical sizes",
+    "small": "the ops of programs written by hand, on 4 x 32 numbers",
     "g2p": "training with the default recipe beside its PyTorch twin (needs --data and --twin)",
 }
 """Suites in the order in which they run, and what each measures; `suites/` has a module for each."""

@@ -58,6 +58,8 @@ def gather(input, dim, index):
         return reshape(take(reshape(input, (-1,)), (np.zeros(0, np.intp),), True), array(index).shape)
     require_one_device(input, index)
     key = _checked_along("gather", index, dim, shape)
+    if shape and key:
+        return take(input, key)
     return reshape(take(at_least_1d(input), key or (np.zeros(1, np.intp),)), array(index).shape)
 
 

@@ -242,6 +242,10 @@ def add_at(total, key, values, distinct=False):
         total += backend(total).embedding_backward(rows, key[0].reshape(-1), len(total), None).reshape(total.shape)
         return
     dims, sizes, places = _places(total, key)
+    if len(dims) == total.ndim and type(total) is np.ndarray and total.itemsize > 2:
+        # single numbers, which NumPy adds one after the other
+        np.add.at(total.reshape(-1), places.reshape(-1), values.reshape(-1))
+        return
     rows = _rows(values, dims, places).reshape(places.size, -1)
     places = places.reshape(-1)
     order = np.argsort(places, kind="stable")
@@ -261,7 +265,9 @@ def _places(total, key):
     """The dimensions that index arrays are for, their sizes, and the place of every index in them."""
     dims = [dim for dim, part in enumerate(key) if not isinstance(part, slice)]
     sizes = [total.shape[dim] for dim in dims]
-    places = np.ravel_multi_index(np.broadcast_arrays(*[key[dim] for dim in dims]), sizes)
+    places = key[dims[0]]
+    for dim in dims[1:]:
+        places = places * total.shape[dim] + key[dim]
     return dims, sizes, places
 
 

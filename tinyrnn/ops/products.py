@@ -78,6 +78,8 @@ def matmul(input, other):
     if x.ndim == y.ndim == 2:
         return product(input, other)
     batch = broadcast_shape(x.shape[:-2], y.shape[:-2])
+    if x.ndim > 1 and y.ndim > 2:
+        return product(input, other)
     shape = (*batch, *x.shape[-2:-1], *(y.shape[-1:] if y.ndim > 1 else ()))
     left = reshape(input, (1, x.shape[0])) if x.ndim == 1 else input
     right = reshape(other, (y.shape[0], 1)) if y.ndim == 1 else other

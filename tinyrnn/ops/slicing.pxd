@@ -10,7 +10,7 @@ cpdef Py_ssize_t wrap_dim(object dim, Py_ssize_t ndim) except -1
 
 cpdef object window(object x, tuple key)
 
-@cython.locals(dim=Py_ssize_t)
+@cython.locals(key=tuple, shape=tuple, dim=Py_ssize_t, position=Py_ssize_t, rest=Py_ssize_t, dots=bint)
 cpdef object plain_window(object x, object index)
 cdef bint _is_bound(object value)
 cdef tuple _range_key(Py_ssize_t dim, object start, object stop)

@@ -89,17 +89,25 @@ def select(input, dim, index):
 
 
 def plain_window(x, index):
-    """``x[index]`` if that is a window for certain: an int in range, a slice without a step, a tuple of these; else None."""
+    """``x[index]`` if that is a window for certain, else None: ints in range, slices without a step, None and an ellipsis."""
     key = index if type(index) is tuple else (index,)
     shape = array(x).shape
-    if len(key) > len(shape):
-        return None
-    for dim, part in enumerate(key):
+    dim, dots = 0, False
+    for position, part in enumerate(key):
+        if part is None:
+            continue
+        if part is Ellipsis and not dots:
+            rest = len([other for other in key[position + 1 :] if other is not None])
+            dim, dots = max(dim, len(shape) - rest), True
+            continue
+        if dim == len(shape):
+            return None
         if type(part) is int:
             if not -shape[dim] <= part < shape[dim]:
                 return None
         elif type(part) is not slice or part.step is not None or not (_is_bound(part.start) and _is_bound(part.stop)):
             return None
+        dim += 1
     return window(x, key)
 
 

@@ -21,6 +21,7 @@ _MODULES: Final = {
     "memory": "memory",
     "import": "startup",
     "ops": "ops",
+    "small": "small",
     "g2p": "g2p",
 }
 
