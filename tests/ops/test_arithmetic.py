@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import tinyrnn
 from tinyrnn._tensor import Tensor
 from tinyrnn.autograd import gradcheck, gradgradcheck
 from tinyrnn.creation import new
@@ -456,3 +457,13 @@ def test_bools_are_not_subtracted_from_floats(torch):
     for ours in (lambda x: x - True, lambda x: True - x, lambda x: x - np.True_, lambda x: x.sub_(False)):
         with pytest.raises(RuntimeError, match="with a bool tensor is not supported"):
             ours(new(np.ones(2)))
+
+
+@pytest.mark.parametrize("recorded", [False, True])
+def test_a_broadcast_operand_that_is_written_to_is_noticed(recorded):
+    x = tinyrnn.ones(4, 3, requires_grad=True)
+    row = tinyrnn.ones(3, requires_grad=recorded) * 1
+    y = x * row
+    row.add_(1)
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation: mul .* written to since"):
+        y.sum().backward()
