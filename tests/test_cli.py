@@ -303,7 +303,7 @@ def test_dates_need_no_files(tmp_path: Path) -> None:
 
 def test_the_seed_draws_the_dates_too() -> None:
     def read(seed: int) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        return cli._read_data(cli._parser().parse_args(["train", "dates", "--out", "x"]), seed)
+        return cli._read_data(cli.parser().parse_args(["train", "dates", "--out", "x"]), seed)
 
     first, other = read(0), read(1)
     assert first == read(0)
@@ -313,7 +313,7 @@ def test_the_seed_draws_the_dates_too() -> None:
 
 def test_the_recipe_is_the_default_the_tasks_or_what_is_given(tmp_path: Path) -> None:
     def recipe(*arguments: str) -> dict[str, Any]:
-        return cli._recipe(cli._parser().parse_args(["train", *arguments, "--out", "x"]))
+        return cli._recipe(cli.parser().parse_args(["train", *arguments, "--out", "x"]))
 
     assert recipe("file.tsv") == {**cli.RECIPE, "minutes": None}
     assert recipe("dates", "--hidden", "9") == {**cli.RECIPE, **cli.TASKS["dates"], "hidden": 9, "minutes": None}
