@@ -186,3 +186,93 @@ def test_the_same_bits_on_any_number_of_threads(instruction_set, rng, name, dtyp
         np.testing.assert_allclose(
             getattr(cpu, name)(*arrays), getattr(reference, name)(*arrays), rtol=limit(dtype), atol=4 * limit(dtype)
         )
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [*SIZES, 100_001])
+def test_a_multiple_is_added(instruction_set, rng, size, dtype):
+    a, b = (rng.uniform(0.1, 0.9, size).astype(dtype) for _ in range(2))
+    for x, y in zip(layouts(a), layouts(b), strict=True):
+        result = cpu.add_scaled_forward(x, y, 0.3)
+        assert result.dtype.newbyteorder("=") == dtype and not np.shares_memory(result, x)
+        np.testing.assert_allclose(result, a.astype(np.float64) + 0.3 * b, rtol=limit(dtype))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "bounds", [(-0.5, 0.5), (None, 0.25), (-1, None), (0.5, -0.5), (np.nan, 1), (None, np.nan), (-np.inf, 0)]
+)
+@pytest.mark.parametrize("size", SIZES[1:])
+def test_bounds(instruction_set, rng, size, bounds, dtype):
+    numbers = rng.normal(size=size).astype(dtype)
+    numbers[0] = np.nan
+    for x in layouts(numbers):
+        expected = reference.clamp_forward(x, *bounds)
+        np.testing.assert_array_equal(cpu.clamp_forward(x, *bounds), expected)
+        cpu.clamp_into(x, *bounds)
+        np.testing.assert_array_equal(x, expected)
+
+
+INTO = {
+    "add_into": lambda kernels, y, x: kernels.add_into(y, x, 1),
+    "add_into, scaled": lambda kernels, y, x: kernels.add_into(y, x, -0.3),
+    "mul_into": lambda kernels, y, x: kernels.mul_into(y, x),
+    "div_into": lambda kernels, y, x: kernels.div_into(y, x),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [*SIZES, 100_001])
+@pytest.mark.parametrize("name", INTO)
+def test_in_place(instruction_set, rng, name, size, dtype):
+    write = INTO[name]
+    for y, x in zip(layouts(rng.uniform(0.1, 0.9, size).astype(dtype)), layouts(rng.uniform(0.1, 0.9, size).astype(dtype))):
+        for other in (x, 0.7, 3, y):
+            before, expected = np.array(x), np.array(y)
+            write(reference, expected, expected if other is y else other)
+            write(cpu, y, other)
+            np.testing.assert_allclose(y, expected, rtol=limit(dtype), atol=limit(dtype))
+            np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize("name", INTO)
+@pytest.mark.parametrize("step", [-3, -1, 1, 3])
+def test_in_place_over_itself(rng, name, step):
+    """What is read is what was there before, also where it has been written over in between."""
+    memory = rng.uniform(0.1, 0.9, 3000).astype(np.float32)
+    y, x = slice(3, -3), slice(3 + step, len(memory) - 3 + step)
+    expected = memory.copy()
+    INTO[name](reference, expected[y], memory[x])
+    INTO[name](cpu, memory[y], memory[x])
+    np.testing.assert_allclose(memory, expected, rtol=0, atol=limit(np.float32))
+
+
+def test_what_is_read_only_is_not_written():
+    y = np.ones(5, np.float32)
+    y.flags.writeable = False
+    for write in (
+        *(lambda y, x, write=write: write(cpu, y, x) for write in INTO.values()),
+        lambda y, x: cpu.clamp_into(y, 0, x),
+    ):
+        for x in (0.5, np.ones(5, np.float32)):
+            with pytest.raises(ValueError, match="read-only"):
+                write(y, x)
+    assert (y == 1).all()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_numbers_and_multiples_do_not_depend_on_the_threads(instruction_set, rng, dtype):
+    a, b = rng.normal(size=(2, 200_003)).astype(dtype)
+
+    def compute():
+        c = a.copy()
+        cpu.add_into(c, b, 0.1)
+        return [
+            cpu.mul_forward(a, 3.0),
+            cpu.sub_forward(1, a),
+            cpu.add_scaled_forward(a, b, 0.1),
+            cpu.clamp_forward(a, -1, 1),
+            c,
+        ]
+
+    assert_same_bits_on_any_number_of_threads(compute)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_cases import layouts
+from kernel_cases import assert_same_bits_on_any_number_of_threads, layouts
 
 from tinyrnn.kernels import cpu, reference
 
@@ -76,3 +76,35 @@ def test_extremes_of_special_numbers(numbers, dtype, largest):
     x = np.array([numbers, numbers[::-1]], dtype)
     for axes in ((0,), (1,), (0, 1)):
         np.testing.assert_array_equal(cpu.extreme(x, axes, largest), (np.max if largest else np.min)(x, axes))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1025,), (4096,), (4097,), (300_001,), (40, 1000), (3, 50_000), (2, 3, 4099)])
+def test_long_lines(instruction_set, rng, shape, dtype):
+    x = rng.normal(size=shape).astype(dtype)
+    for axes in ((x.ndim - 1,), tuple(range(x.ndim)), (0,)):
+        total = cpu.sum_forward(x, axes)
+        assert total.dtype == dtype
+        np.testing.assert_allclose(total, x.sum(axes, dtype=np.float64), rtol=0, atol=300 * np.finfo(dtype).eps * x.size**0.5)
+    assert_same_bits_on_any_number_of_threads(
+        lambda: [cpu.sum_forward(x, (x.ndim - 1,)), cpu.sum_forward(x, tuple(range(x.ndim)))]
+    )
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64])
+@pytest.mark.parametrize(("shape", "axis"), [((1,), 0), ((9,), 0), ((3, 70), 1), ((2, 3, 5), 2), ((4, 6), 0), ((2000,), 0)])
+@pytest.mark.parametrize("largest", [True, False])
+def test_the_best_elements(rng, shape, axis, dtype, largest):
+    x = rng.integers(-4, 4, shape).astype(dtype)  # with many that are equal
+    if x.dtype.kind == "f":
+        x[rng.uniform(size=shape) < 0.1] = np.nan
+    for each in layouts(x):
+        for k in {0, 1, 2, min(5, shape[axis]), min(65, shape[axis]), shape[axis]}:
+            if k <= shape[axis]:
+                found = cpu.topk(each, k, axis, largest)
+                assert found.dtype == np.int64 and found.shape == (*shape[:axis], k, *shape[axis + 1 :])
+                np.testing.assert_array_equal(found, reference.topk(x, k, axis, largest))
+                ordered = np.take_along_axis(x, found, axis)
+                everything = np.sort(x, axis=axis)  # NaN at its end
+                everything = np.flip(everything, axis) if largest else everything
+                np.testing.assert_array_equal(ordered, everything.take(np.arange(k), axis))

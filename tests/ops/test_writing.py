@@ -474,3 +474,67 @@ def test_reshaping_in_place_of_what_has_a_gradient_says_what_to_write():
                 target.unsqueeze_(0)
         else:
             assert target.unsqueeze_(0).shape == (1, 1)
+
+
+# ---- without a detour over new memory: floats of one dtype and shape, or Python numbers, and nothing recorded ----
+
+DIRECT = {
+    "add_": lambda lib, x, y: x.add_(y),
+    "add_, scaled": lambda lib, x, y: x.add_(y, alpha=0.5),
+    "add_ a number": lambda lib, x, y: x.add_(2, alpha=-3),
+    "sub_": lambda lib, x, y: x.sub_(y),
+    "sub_, scaled": lambda lib, x, y: x.sub_(y, alpha=2),
+    "mul_": lambda lib, x, y: x.mul_(y),
+    "mul_ by a number": lambda lib, x, y: x.mul_(0.5),
+    "div_": lambda lib, x, y: x.div_(y),
+    "div_, rounded": lambda lib, x, y: x.div_(0.5, rounding_mode="floor"),
+    "clamp_": lambda lib, x, y: x.clamp_(-0.5, 0.5),
+    "clamp_ from below": lambda lib, x, y: x.clamp_(min=0),
+    "clamp_ by a tensor": lambda lib, x, y: x.clamp_(max=y),
+    "copy_": lambda lib, x, y: x.copy_(y),
+    "+=": lambda lib, x, y: operator.iadd(x, y),
+    "*=": lambda lib, x, y: operator.imul(x, 3),
+    "itself": lambda lib, x, y: x.mul_(x).sub_(x, alpha=0.5),
+}
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "bfloat16"])
+@pytest.mark.parametrize("name", DIRECT)
+@pytest.mark.parametrize("view", [lambda x: x, lambda x: x[1:], lambda x: x.t(), lambda x: x[:, 1]])
+def test_direct_writes_equal_pytorch(name, view, dtype):
+    torch = pytest.importorskip("torch")
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    numbers = np.random.default_rng(0).uniform(0.25, 2, (2, 5, 4)).astype(np.float32)
+    results = []
+    for lib in (torch, tinyrnn):
+        x, y = (lib.tensor(each.tolist(), dtype=getattr(lib, dtype)) for each in numbers)
+        written = view(x)
+        version = x._version
+        assert DIRECT[name](lib, written, view(y)) is written
+        results.append((x.float().numpy(), x._version - version))
+    (expected, counted), (found, ours) = results
+    np.testing.assert_allclose(found, expected, rtol=2e-2 if dtype == "bfloat16" else 2e-3 if dtype == "float16" else 1e-6)
+    assert counted == ours
+
+
+@pytest.mark.parametrize("name", DIRECT)
+def test_direct_writes_are_refused_where_all_are(name):
+    """A leaf that requires a gradient, a view of one that was made under no_grad, several elements in one memory."""
+    leaf = tinyrnn.ones(3, requires_grad=True)
+    with tinyrnn.no_grad():
+        seen = leaf[:]
+    y = tinyrnn.full((3,), 2.0)
+    for x in (leaf, seen, tinyrnn.ones(1).expand(3)):
+        with pytest.raises(RuntimeError):
+            DIRECT[name](tinyrnn, x, y)
+    assert leaf.tolist() == [1, 1, 1]
+
+
+@pytest.mark.parametrize("name", [name for name in DIRECT if name != "copy_"])
+def test_backward_notices_direct_writes(name):
+    x, y = tinyrnn.ones(3), tinyrnn.full((3,), 0.25)
+    loss = (x * tinyrnn.ones(3, requires_grad=True)).sum()
+    DIRECT[name](tinyrnn, x, y)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()

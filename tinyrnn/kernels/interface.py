@@ -39,6 +39,24 @@ class Kernels(Protocol):
     def pow_forward(self, a: Array, b: Array) -> Array:
         """Elementwise a ** b; operands as for `add_forward`."""
 
+    def add_scaled_forward(self, a: Array, b: Array, alpha: float) -> Array:
+        """a + alpha b, for float arrays of one shape."""
+
+    def clamp_forward(self, x: Array, low: float | None, high: float | None) -> Array:
+        """Each element, but at least `low` and then at most `high`; NaN stays."""
+
+    def add_into(self, y: Array, x: Array, alpha: float) -> None:
+        """y += alpha x in place. `y`: floats; `x`: an array of its shape, of which it may be part, or a number."""
+
+    def mul_into(self, y: Array, x: Array) -> None:
+        """y *= x in place; operands as for `add_into`."""
+
+    def div_into(self, y: Array, x: Array) -> None:
+        """y /= x in place; operands as for `add_into`."""
+
+    def clamp_into(self, y: Array, low: float | None, high: float | None) -> None:
+        """`clamp_forward` of y, in place."""
+
     # ---- reductions ----
 
     def sum_forward(self, x: Array, axes: tuple[int, ...]) -> Array:

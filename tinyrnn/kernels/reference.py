@@ -53,6 +53,41 @@ def pow_forward(a, b):
     return np.power(a, b)
 
 
+@_quiet
+@_in_32_bits
+def add_scaled_forward(a, b, alpha):
+    return a + alpha * b
+
+
+@_quiet
+def clamp_forward(x, low, high):
+    if low is not None:
+        x = np.maximum(x, low)
+    return x if high is None else np.minimum(x, high)
+
+
+@_quiet
+@_written_in_32_bits(0)
+def add_into(y, x, alpha):
+    np.add(y, x if alpha == 1 else x * alpha, out=y)
+
+
+@_quiet
+@_written_in_32_bits(0)
+def mul_into(y, x):
+    np.multiply(y, x, out=y)
+
+
+@_quiet
+@_written_in_32_bits(0)
+def div_into(y, x):
+    np.true_divide(y, x, out=y)
+
+
+def clamp_into(y, low, high):
+    y[...] = clamp_forward(y, low, high)
+
+
 # ---- reductions ----------------------------------------------------------------------------------------------------
 
 

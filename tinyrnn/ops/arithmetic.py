@@ -34,14 +34,21 @@ def add(input, other, *, alpha=1):
         if total is not None:
             return record(add_backward, (input, other), total, ())
     a, b = operands(input, other)
-    if alpha != 1:
-        b = _scaled(a, b, alpha)
     x, y = array(a), array(b)
+    if alpha != 1:
+        if _are_floats(x, y) and isinstance(alpha, (int, float)):
+            return record(add_scaled_backward, (a, b), backend(x).add_scaled_forward(x, y, alpha), (alpha,))
+        b = _scaled(a, b, alpha)
+        y = array(b)
     return record(add_backward, (a, b), kernels_of(x, y).add_forward(x, y), ())
 
 
 def add_backward(node, g):
     return g, g
+
+
+def add_scaled_backward(node, g, alpha):
+    return g, mul(g, alpha) if node.needs(1) else None
 
 
 def add_into(total, x):
@@ -62,6 +69,8 @@ def sub(input, other, *, alpha=1):
     if a is not input or b is not other or getattr(x, "dtype", _BOOL) is _BOOL or type(y) is bool:
         _refuse_bool_operands(input, other)
     if alpha != 1:
+        if _are_floats(x, y) and isinstance(alpha, (int, float)):
+            return record(add_scaled_backward, (a, b), backend(x).add_scaled_forward(x, y, -alpha), (-alpha,))
         b = _scaled(a, b, alpha)
         y = array(b)
     return record(sub_backward, (a, b), kernels_of(x, y).sub_forward(x, y), ())
@@ -147,6 +156,11 @@ def if_wanted(saved, other):
     if isinstance(other, TensorBase) and requires_grad(other):
         return saved
     return None
+
+
+def _are_floats(x, y):
+    """Whether two operands of one dtype are arrays of floats, neither of them a number."""
+    return has_shape(x) and has_shape(y) and x.dtype.kind in FLOATS
 
 
 def _scaled(a, b, alpha):

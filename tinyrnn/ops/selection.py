@@ -9,6 +9,7 @@ import numpy as np
 from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase, as_array, wrap
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, has_shape, of_dtype, operands
 from tinyrnn.ops.casting import array, convert_number, quiet, quiet_in_16_bits, without_gradient
 from tinyrnn.ops.masking import nonzero
@@ -161,7 +162,7 @@ def clamp(input, min=None, max=None):
         raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
     y = array(input)
     if y.dtype.kind == "f" and not (has_shape(array(min)) or has_shape(array(max))):  # then numbers may stay what they are
-        return record(clamp_backward, (input, min, max), _clamped(y, min, max), (input, min, max))
+        return record(clamp_backward, (input, min, max), backend(y).clamp_forward(y, min, max), (input, min, max))
     x, low, high = _align(input, min, max)
     y = array(x)
     if y.dtype.kind == "b":

@@ -15,6 +15,7 @@ from tinyrnn.devices import of_array
 from tinyrnn.engine.base import TensorBase, View, version_of, wrap
 from tinyrnn.engine.modes import recording
 from tinyrnn.engine.tape import adopt, record, requires_grad
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.casting import array, cast, convert_number
 from tinyrnn.ops.indexing import parse, put
 from tinyrnn.ops.shaping import expand, squeeze, t, transpose, unsqueeze
@@ -184,6 +185,8 @@ def copy_(input, src, non_blocking=False):
     """Copy the elements of `src`, which broadcasts and is converted, into `input`."""
     if not isinstance(src, TensorBase):
         raise TypeError(f"copy_(): argument 'other' must be Tensor, not {type(src).__name__}")
+    if _directly(input, src, lambda y, x: y.__setitem__(..., x)):
+        return input
     return assign(input, src)
 
 
@@ -234,6 +237,71 @@ def lerp_(input, end, weight):
     return inplace(input, lambda old: old + (end - old) * weight, (end, weight))
 
 
+def _directly(input, other, write):
+    """Let ``write(y, x)`` change the array of `input`, and say so, if `other` fits as it is and nothing is to be recorded."""
+    y, x = input.array, array(other)
+    if type(x) is type(y):
+        fits = x.dtype is y.dtype and x.shape == y.shape
+    else:
+        fits = type(x) is float or type(x) is int
+    view = input.window
+    if not fits or y.dtype.kind not in dtypes.FLOATS:
+        return False
+    if recording() and _any_requires_grad((input, other, None if view is None else view.base)):
+        return False
+    check_writable(input)
+    write(y, x)
+    version = version_of(input)
+    version.count += 1
+    return True
+
+
+def add_(input, other, *, alpha=1):
+    """`add`, written into the tensor itself, which is returned."""
+    if type(alpha) in (int, float) and _directly(input, other, lambda y, x: backend(y).add_into(y, x, alpha)):
+        return input
+    return inplace(input, lambda old: old.add(other, alpha=alpha), (other,), keeps_old=False)
+
+
+def sub_(input, other, *, alpha=1):
+    """`sub`, written into the tensor itself, which is returned."""
+    if type(alpha) in (int, float) and _directly(input, other, lambda y, x: backend(y).add_into(y, x, -alpha)):
+        return input
+    return inplace(input, lambda old: old.sub(other, alpha=alpha), (other,), keeps_old=False)
+
+
+def mul_(input, other):
+    """`mul`, written into the tensor itself, which is returned."""
+    if _directly(input, other, lambda y, x: backend(y).mul_into(y, x)):
+        return input
+    return inplace(input, lambda old: old.mul(other), (other,), keeps_old=None)
+
+
+def div_(input, other, *, rounding_mode=None):
+    """`div`, written into the tensor itself, which is returned."""
+    if rounding_mode is None and _directly(input, other, lambda y, x: backend(y).div_into(y, x)):
+        return input
+    return inplace(input, lambda old: old.div(other, rounding_mode=rounding_mode), (other,), keeps_old=None)
+
+
+subtract_, multiply_ = sub_, mul_
+divide_ = true_divide_ = div_
+
+
+def clamp_(input, min=None, max=None):
+    """`clamp`, written into the tensor itself, which is returned."""
+    for bound in (min, max):
+        if bound is not None and type(bound) not in (int, float):
+            break
+    else:
+        if (min, max) != (None, None) and _directly(input, 0, lambda y, x: backend(y).clamp_into(y, min, max)):
+            return input
+    return inplace(input, lambda old: old.clamp(min, max), (min, max))
+
+
+clip_ = clamp_
+
+
 def _in_place(name, keeps_old=True):
     """The in-place twin of the method `name` of tensors."""
 
@@ -247,10 +315,6 @@ def _in_place(name, keeps_old=True):
 
 
 # `keeps_old` is False for those whose gradient needs no old numbers or only the new ones, None if the operand's does.
-add_ = _in_place("add", keeps_old=False)
-sub_ = subtract_ = _in_place("sub", keeps_old=False)
-mul_ = multiply_ = _in_place("mul", keeps_old=None)
-div_ = divide_ = true_divide_ = _in_place("div", keeps_old=None)
 pow_ = _in_place("pow")
 floor_divide_ = _in_place("floor_divide", keeps_old=False)
 remainder_ = _in_place("remainder", keeps_old=None)
@@ -272,7 +336,6 @@ sqrt_ = _in_place("sqrt", keeps_old=False)
 sigmoid_ = _in_place("sigmoid", keeps_old=False)
 tanh_ = _in_place("tanh", keeps_old=False)
 relu_ = _in_place("relu")
-clamp_ = clip_ = _in_place("clamp")
 clamp_min_ = _in_place("clamp_min")
 clamp_max_ = _in_place("clamp_max")
 nan_to_num_ = _in_place("nan_to_num")

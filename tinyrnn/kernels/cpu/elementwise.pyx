@@ -5,6 +5,7 @@ Everything else goes to the reference, which is NumPy.
 """
 
 cimport numpy as cnp
+from libc.math cimport INFINITY
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
 
@@ -40,16 +41,32 @@ cdef inline bint is_small(object x) noexcept:
 
 
 cdef void run_into(int function, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out) noexcept:
-    cdef void* first = data(a)
-    cdef void* second = data(b)
+    run_operands(function, data(a), 1, data(b), 1, out)
+
+
+cdef void run_operands(
+    int function, const void* first, long first_step, const void* second, long second_step, cnp.ndarray out
+) noexcept:
+    """Of arrays (step 1), or of an array and a number of its type (step 0)."""
     cdef void* result = data(out)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(a)
-    cdef bint wide = is_wide(a)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef bint wide = is_wide(out)
     if n <= SMALL:
-        kernels().binary[function][wide](first, second, result, n, 1)
+        kernels().binary[function][wide](first, first_step, second, second_step, result, n, 1)
         return
     with nogil:
-        kernels().binary[function][wide](first, second, result, n, threads())
+        kernels().binary[function][wide](first, first_step, second, second_step, result, n, threads())
+
+
+cdef cnp.ndarray run_with_number(int function, cnp.ndarray x, double number, bint number_first, cnp.ndarray out):
+    """`out` with function(x, number), or function(number, x) if the number is first."""
+    cdef float narrow = <float>number
+    cdef const void* value = <const void*>&number if is_wide(x) else <const void*>&narrow
+    if number_first:
+        run_operands(function, value, 0, data(x), 1, out)
+    else:
+        run_operands(function, data(x), 1, value, 0, out)
+    return out
 
 
 cdef inline bint is_easily_made_plain(object x) noexcept:
@@ -65,19 +82,6 @@ cdef inline bint is_number(object x) noexcept:
     return type(x) is float or (type(x) is int and -EXACT <= x <= EXACT)
 
 
-cdef cnp.ndarray filled(cnp.ndarray like, double number):
-    cdef cnp.ndarray out = empty_like(like)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(out), i
-    cdef void* numbers = data(out)
-    if is_wide(out):
-        for i in range(n):
-            (<double*>numbers)[i] = number
-    else:
-        for i in range(n):
-            (<float*>numbers)[i] = <float>number
-    return out
-
-
 cdef object run_small(int function, object a, object b):
     """The result for two small arrays of one shape and type in any layout, or for one and a number; None if they are not."""
     if is_easily_made_plain(a):
@@ -87,11 +91,11 @@ cdef object run_small(int function, object a, object b):
                 return None
             return run(function, cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>a), cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>b))
         if is_number(b):
-            a = cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>a)
-            return run(function, a, filled(a, b))
+            x = cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>a)
+            return run_with_number(function, x, b, False, empty_like(x))
     elif is_number(a) and is_easily_made_plain(b):
-        b = cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>b)
-        return run(function, filled(b, a), b)
+        x = cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>b)
+        return run_with_number(function, x, a, True, empty_like(x))
     return None
 
 
@@ -180,7 +184,11 @@ cpdef object stretched(cnp.ndarray x, tuple shape):
 
 
 cdef object elsewhere(int function, object kernel, object a, object b):
-    """What is not plain: small arrays are made so, the others go to the reference."""
+    """What is no pair: one array may be a number, and small arrays are made plain; the others go to the reference."""
+    if is_plain(a) and is_number(b):
+        return run_with_number(function, <cnp.ndarray>a, b, False, empty_like(<cnp.ndarray>a))
+    if is_number(a) and is_plain(b):
+        return run_with_number(function, <cnp.ndarray>b, a, True, empty_like(<cnp.ndarray>b))
     result = run_small(function, a, b)
     return kernel(a, b) if result is None else result
 
@@ -207,8 +215,103 @@ def div_forward(a, b):
 
 
 def pow_forward(a, b):
-    square = run_small(MUL, a, a) if is_number(b) and b == 2 else None
-    return reference.pow_forward(a, b) if square is None else square
+    if is_number(b) and b == 2:
+        return mul_forward(a, a) if is_plain(a) else reference.pow_forward(a, b)
+    return reference.pow_forward(a, b)
+
+
+def add_scaled_forward(a, b, alpha):
+    if not are_a_pair(a, b):
+        return reference.add_scaled_forward(a, b, alpha)
+    out = empty_like(<cnp.ndarray>a)
+    run_add_scaled(<cnp.ndarray>a, <cnp.ndarray>b, alpha, out)
+    return out
+
+
+cdef void run_add_scaled(cnp.ndarray a, cnp.ndarray b, double alpha, cnp.ndarray out):
+    cdef const void* first = data(a)
+    cdef const void* second = data(b)
+    cdef void* result = data(out)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef bint wide = is_wide(out)
+    with nogil:
+        kernels().add_scaled[wide](first, second, alpha, result, n, threads())
+
+
+def clamp_forward(x, low, high):
+    if not is_plain(x) or not are_bounds(low, high):
+        return reference.clamp_forward(x, low, high)
+    out = empty_like(<cnp.ndarray>x)
+    run_clamp(<cnp.ndarray>x, low, high, out)
+    return out
+
+
+cdef bint are_bounds(object low, object high):
+    """Python numbers, none of them NaN, or None."""
+    return (low is None or (is_number(low) and low == low)) and (high is None or (is_number(high) and high == high))
+
+
+cdef void run_clamp(cnp.ndarray x, object low, object high, cnp.ndarray out):
+    cdef double least = -INFINITY if low is None else low
+    cdef double most = INFINITY if high is None else high
+    cdef const void* numbers = data(x)
+    cdef void* result = data(out)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef bint wide = is_wide(x)
+    with nogil:
+        kernels().clamp[wide](numbers, least, most, result, n, threads())
+
+
+# In place.
+
+
+cdef bint may_be_written(object y, object x) noexcept:
+    """A plain array that may be written to while `x`, which is plain as well, is read: they are one, or lie apart."""
+    if not cnp.PyArray_ISWRITEABLE(<cnp.ndarray>y):
+        return False
+    cdef char* first = <char*>data(y)
+    cdef char* second = <char*>data(x)
+    cdef Py_ssize_t size = cnp.PyArray_NBYTES(<cnp.ndarray>y)
+    return first == second or first + size <= second or second + size <= first
+
+
+def add_into(y, x, alpha):
+    if are_a_pair(y, x) and may_be_written(y, x):
+        if alpha == 1:
+            run_into(ADD, <cnp.ndarray>y, <cnp.ndarray>x, <cnp.ndarray>y)
+        else:
+            run_add_scaled(<cnp.ndarray>y, <cnp.ndarray>x, alpha, <cnp.ndarray>y)
+    elif is_plain(y) and is_number(x) and is_number(alpha) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>y):
+        run_with_number(ADD, <cnp.ndarray>y, x * alpha, False, <cnp.ndarray>y)
+    else:
+        reference.add_into(y, x, alpha)
+
+
+def mul_into(y, x):
+    if not into(MUL, y, x):
+        reference.mul_into(y, x)
+
+
+def div_into(y, x):
+    if not into(DIV, y, x):
+        reference.div_into(y, x)
+
+
+def clamp_into(y, low, high):
+    if is_plain(y) and are_bounds(low, high) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>y):
+        run_clamp(<cnp.ndarray>y, low, high, <cnp.ndarray>y)
+    else:
+        reference.clamp_into(y, low, high)
+
+
+cdef bint into(int function, object y, object x):
+    if are_a_pair(y, x) and may_be_written(y, x):
+        run_into(function, <cnp.ndarray>y, <cnp.ndarray>x, <cnp.ndarray>y)
+        return True
+    if is_plain(y) and is_number(x) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>y):
+        run_with_number(function, <cnp.ndarray>y, x, False, <cnp.ndarray>y)
+        return True
+    return False
 
 
 def exp_forward(x):

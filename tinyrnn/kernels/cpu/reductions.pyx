@@ -1,6 +1,6 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
 """Sums and extremes of small contiguous arrays of float32 or float64, for which NumPy's preparations take longer than its work;
-and the few best elements of lines of any length.
+and of lines of any length, the sums (cpp/sums.h) and the few best elements.
 
 Everything else goes to the reference, which is NumPy.
 """
@@ -9,7 +9,9 @@ cimport numpy as cnp
 from libc.stdint cimport int64_t
 
 from tinyrnn.kernels import reference
+from tinyrnn.kernels.cpu.native cimport kernels, threads
 from tinyrnn.kernels.cpu.plain cimport data, is_plain, is_wide
+from tinyrnn.kernels.cpu.table cimport SUM_PART
 
 cnp.import_array()
 
@@ -81,9 +83,9 @@ cdef Py_ssize_t size_of(cnp.npy_intp* shape, int start, int stop) noexcept:
 
 
 cdef cnp.ndarray result_for(object x, tuple axes, Lines* lines):
-    """An array for a result for each line; None if `x` is not small and plain, or the axes are not next to each other."""
+    """An array for a result for each line; None if `x` is empty or not plain, or the axes are not next to each other."""
     cdef cnp.npy_intp[64] kept
-    if not (is_plain(x) and 0 < cnp.PyArray_SIZE(<cnp.ndarray>x) <= SMALL and axes):
+    if not (is_plain(x) and cnp.PyArray_SIZE(<cnp.ndarray>x) > 0 and axes):
         return None
     cdef int first = axes[0], stop = axes[0], ndim = cnp.PyArray_NDIM(<cnp.ndarray>x), dim
     for axis in axes:
@@ -99,11 +101,25 @@ cdef cnp.ndarray result_for(object x, tuple axes, Lines* lines):
     return cnp.PyArray_EMPTY(ndim - (stop - first), kept, cnp.PyArray_TYPE(<cnp.ndarray>x), 0)
 
 
+cdef void sum_long_lines(cnp.ndarray x, Lines lines, cnp.ndarray out):
+    cdef cnp.npy_intp count = lines.outer * ((lines.n + SUM_PART - 1) // SUM_PART)
+    memory = cnp.PyArray_EMPTY(1, &count, cnp.NPY_DOUBLE, 0)
+    cdef double* parts = <double*>data(memory)
+    cdef const void* numbers = data(x)
+    cdef void* result = data(out)
+    cdef bint wide = is_wide(x)
+    with nogil:
+        kernels().sum_rows[wide](numbers, result, parts, lines.outer, lines.n, threads())
+
+
 def sum_forward(x, tuple axes):
     cdef Lines lines
     out = result_for(x, axes, &lines)
-    if out is None:
+    if out is None or (lines.inner > 1 and cnp.PyArray_SIZE(<cnp.ndarray>x) > SMALL):
         return reference.sum_forward(x, axes)
+    if cnp.PyArray_SIZE(<cnp.ndarray>x) > SMALL:
+        sum_long_lines(<cnp.ndarray>x, lines, out)
+        return out
     if is_wide(x):
         sum_lines(<const double*>data(x), <double*>data(out), lines.outer, lines.n, lines.inner)
     else:
@@ -113,7 +129,7 @@ def sum_forward(x, tuple axes):
 
 def extreme(x, tuple axes, bint largest):
     cdef Lines lines
-    out = result_for(x, axes, &lines)
+    out = result_for(x, axes, &lines) if cnp.PyArray_CheckExact(x) and cnp.PyArray_SIZE(<cnp.ndarray>x) <= SMALL else None
     if out is None:
         return reference.extreme(x, axes, largest)
     if is_wide(x):

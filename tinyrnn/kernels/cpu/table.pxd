@@ -4,7 +4,7 @@ from libc.stdint cimport int64_t, uint64_t
 
 cdef extern from "table.h" nogil:
     enum:
-        LAYER_NORM_PARTS, PARAMETER_CHUNK
+        LAYER_NORM_PARTS, PARAMETER_CHUNK, SUM_PART
         NEG, EXP, TANH, SIGMOID, RELU, SILU, UNARY_FUNCTIONS
         ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, RELU_BACKWARD, SILU_BACKWARD, BINARY_FUNCTIONS
         RNN_TANH_FORWARD, RNN_TANH_BACKWARD, RNN_RELU_FORWARD, RNN_RELU_BACKWARD
@@ -171,7 +171,12 @@ cdef extern from "table.h" nogil:
         int (*recurrent_forward[2])(const LayerProblem* layer, int threads) noexcept nogil
         int (*recurrent_backward[2])(const LayerProblem* layer, int threads) noexcept nogil
         void (*unary[UNARY_FUNCTIONS][2])(const void* x, void* y, long n, int threads) noexcept nogil
-        void (*binary[BINARY_FUNCTIONS][2])(const void* a, const void* b, void* y, long n, int threads) noexcept nogil
+        void (*binary[BINARY_FUNCTIONS][2])(
+            const void* a, long a_step, const void* b, long b_step, void* y, long n, int threads
+        ) noexcept nogil
+        void (*add_scaled[2])(const void* a, const void* b, double alpha, void* y, long n, int threads) noexcept nogil
+        void (*clamp[2])(const void* x, double low, double high, void* y, long n, int threads) noexcept nogil
+        void (*sum_rows[2])(const void* x, void* out, double* parts, long rows, long n, int threads) noexcept nogil
         void (*softmax_forward[2])(const RowsProblem* problem, int threads) noexcept nogil
         void (*softmax_backward[2])(const RowsProblem* problem, int threads) noexcept nogil
         void (*log_softmax_forward[2])(const RowsProblem* problem, int threads) noexcept nogil

@@ -105,14 +105,60 @@ template <typename T, typename Function> static void unary(const void *from, voi
     });
 }
 
+/* An operand: an array (step 1), or one number (step 0), which is repeated in a vector that is read again and again. */
+template <typename T> struct ArrayOrNumber {
+    const T *data;
+    const long step;
+    T repeated[LANES<T>];
+
+    ArrayOrNumber(const void *from, long step) : data((const T *)from), step(step) {
+        if (step == 0) {
+            for (T &each : repeated)
+                each = *data;
+            data = repeated;
+        }
+    }
+    ArrayOrNumber(const ArrayOrNumber &) = delete; // it may point into itself
+    inline INLINE_BODY vec<T> at(long i, long count) const { return load(data + i * step, count); }
+};
+
 template <typename T, typename Function>
-static void binary(const void *first, const void *second, void *to, long n, int threads) {
-    const T *a = (const T *)first, *b = (const T *)second;
+static void binary(const void *first, long first_step, const void *second, long second_step, void *to, long n, int threads) {
+    const ArrayOrNumber<T> a(first, first_step), b(second, second_step);
     T *y = (T *)to;
-    run_team(members_for(n, Function::least, threads), [=](int member, int members) {
+    run_team(members_for(n, Function::least, threads), [&](int member, int members) {
+        const Share share(n, 16 * LANES<T>, member, members);
+        each_vector<T>(share.first, share.last, [&](long i, long count) INLINE_BODY {
+            store(y + i, Function::template of<T>(a.at(i, count), b.at(i, count)), count);
+        });
+    });
+}
+
+/* y = a + alpha b. */
+template <typename T>
+static void add_scaled(const void *first, const void *second, double factor, void *to, long n, int threads) {
+    const T *a = (const T *)first, *b = (const T *)second;
+    const T alpha = (T)factor;
+    T *y = (T *)to;
+    run_team(members_for(n, 32768, threads), [=](int member, int members) {
         const Share share(n, 16 * LANES<T>, member, members);
         each_vector<T>(share.first, share.last, [=](long i, long count) INLINE_BODY {
-            store(y + i, Function::template of<T>(load(a + i, count), load(b + i, count)), count);
+            store(y + i, load(a + i, count) + alpha * load(b + i, count), count);
+        });
+    });
+}
+
+/* y = x, but at least `low`, and then at most `high`; NaN stays. */
+template <typename T> static void clamp(const void *from, double low, double high, void *to, long n, int threads) {
+    const T *x = (const T *)from;
+    const vec<T> least = broadcast<T>((T)low), most = broadcast<T>((T)high);
+    T *y = (T *)to;
+    run_team(members_for(n, 32768, threads), [=](int member, int members) {
+        const Share share(n, 16 * LANES<T>, member, members);
+        each_vector<T>(share.first, share.last, [=](long i, long count) INLINE_BODY {
+            vec<T> v = load(x + i, count);
+            v = v < least ? least : v;
+            store(y + i, v > most ? most : v, count);
         });
     });
 }

@@ -12,6 +12,7 @@
 #include "recurrent_cells.h"
 #include "recurrent_forward.h"
 #include "softmax.h"
+#include "sums.h"
 #include "table.h"
 
 #define BOTH(kernel) {kernel<float>, kernel<double>}
@@ -29,6 +30,9 @@ const Table table = {
      BOTH_OF(unary, ReluForward), BOTH_OF(unary, SiluForward)},
     {BOTH_OF(binary, Add), BOTH_OF(binary, Sub), BOTH_OF(binary, Mul), BOTH_OF(binary, Div), BOTH_OF(binary, TanhBackward),
      BOTH_OF(binary, SigmoidBackward), BOTH_OF(binary, ReluBackward), BOTH_OF(binary, SiluBackward)},
+    BOTH(add_scaled),
+    BOTH(clamp),
+    BOTH(sum_rows),
     BOTH(softmax_forward),
     BOTH(softmax_backward),
     BOTH(log_softmax_forward),

@@ -26,6 +26,8 @@ struct GemmProblem {
 enum Unary { NEG, EXP, TANH, SIGMOID, RELU, SILU, UNARY_FUNCTIONS };
 enum Binary { ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, RELU_BACKWARD, SILU_BACKWARD, BINARY_FUNCTIONS };
 
+enum { SUM_PART = 4096 };
+
 /* (rows, size) matrices. forward: a is x; backward: a is the gradient and b the output. */
 struct RowsProblem {
     long rows, size;
@@ -179,7 +181,12 @@ struct Table {
     double (*peak_rate[2])(double seconds, int threads);
     void (*gemm[2])(const struct GemmProblem *problem, int threads);
     void (*unary[UNARY_FUNCTIONS][2])(const void *x, void *y, long n, int threads);
-    void (*binary[BINARY_FUNCTIONS][2])(const void *a, const void *b, void *y, long n, int threads);
+    /* step 0: one number in the place of an array */
+    void (*binary[BINARY_FUNCTIONS][2])(const void *a, long a_step, const void *b, long b_step, void *y, long n, int threads);
+    void (*add_scaled[2])(const void *a, const void *b, double alpha, void *y, long n, int threads);
+    void (*clamp[2])(const void *x, double low, double high, void *y, long n, int threads);
+    /* parts: rows times the parts of SUM_PART elements in n */
+    void (*sum_rows[2])(const void *x, void *out, double *parts, long rows, long n, int threads);
     void (*softmax_forward[2])(const struct RowsProblem *problem, int threads);
     void (*softmax_backward[2])(const struct RowsProblem *problem, int threads);
     void (*log_softmax_forward[2])(const struct RowsProblem *problem, int threads);

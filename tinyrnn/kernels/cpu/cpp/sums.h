@@ -1,0 +1,32 @@
+/* Sums of lines. Each line is cut into parts of one size, whoever adds them, so that the sums never depend on the threads. */
+#pragma once
+
+#include "rows.h"
+#include "table.h"
+#include "team.h"
+
+namespace TINYRNN_ISA {
+
+/* The sum of each row of x (rows, n); `parts` has room for the parts of all rows. */
+template <typename T> static void sum_rows(const void *from, void *to, double *parts, long rows, long n, int threads) {
+    const T *x = (const T *)from;
+    T *out = (T *)to;
+    const long parts_each = (n + SUM_PART - 1) / SUM_PART;
+    run_team(members_for(rows * n, 32768, threads), [=](int member, int members) {
+        const Share share(rows * parts_each, 1, member, members);
+        for (long part = share.first; part < share.last; part++) {
+            const long row = part / parts_each, first = part % parts_each * SUM_PART;
+            const T *line = x + row * n + first;
+            parts[part] = sum_row<T>(minimum(long(SUM_PART), n - first),
+                                     [=](long i, long count) INLINE_BODY { return load(line + i, count); });
+        }
+    });
+    for (long row = 0; row < rows; row++) {
+        double total = 0;
+        for (long part = 0; part < parts_each; part++)
+            total += parts[row * parts_each + part];
+        out[row] = (T)total;
+    }
+}
+
+} // namespace TINYRNN_ISA
