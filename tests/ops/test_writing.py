@@ -229,7 +229,7 @@ def test_random_programs(steps):
     theirs = [torch.tensor(x, requires_grad=True), torch.tensor(w, requires_grad=True)]
     mine, its = run_program(steps, *ours), run_program(steps, *theirs)
     for a, b in zip(mine, its):
-        np.testing.assert_allclose(a.array, b.detach().numpy(), rtol=1e-10)
+        np.testing.assert_allclose(a.array, b.detach().numpy(), rtol=1e-10, atol=1e-12)
         assert requires_grad(a) == b.requires_grad
     rng = np.random.default_rng(5)
     weights = [rng.standard_normal(a.array.shape) for a in mine]
