@@ -98,6 +98,31 @@ def test_without_extensions_the_package_says_so_once_and_works(copied, run_pytho
     assert done.stderr.count("runs without its compiled kernels") == 1
 
 
+@pytest.fixture
+def without_shared(copied):
+    """A copy with its extensions, less the one that all of them load first."""
+    ignored = shutil.ignore_patterns("_cython_shared*", "__pycache__")
+    shutil.copytree(PACKAGE, copied, ignore=ignored, dirs_exist_ok=True)
+    return copied
+
+
+@pytest.mark.skipif(not REQUIRED, reason="TINYRNN_REQUIRE_EXT=1 is not set")
+def test_without_what_all_extensions_share_the_config_says_so(without_shared, run_python):
+    code = "import tinyrnn; print(tinyrnn.ones(2).tanh().shape); print(tinyrnn.show_config())"
+    done = run_python(code, TINYRNN_REQUIRE_EXT="0", TINYRNN_PURE="0", PYTHONPATH=str(without_shared.parent))
+    assert done.stdout.count("tinyrnn._cython_shared is missing, without which no extension loads") == 3, done.stderr
+    assert done.stderr.count("on NumPy: tinyrnn._cython_shared is missing, install it again") == 1
+    pure = run_python(code, TINYRNN_REQUIRE_EXT="0", TINYRNN_PURE="1", PYTHONPATH=str(without_shared.parent))
+    assert pure.stderr == ""
+
+
+@pytest.mark.skipif(not REQUIRED, reason="TINYRNN_REQUIRE_EXT=1 is not set")
+def test_and_it_is_the_one_that_is_required(without_shared, run_python):
+    assert [name for name, state in _compiled.extensions().items() if state != "compiled"] == ["tinyrnn._cython_shared"]
+    done = run_python("import tinyrnn", TINYRNN_REQUIRE_EXT="1", PYTHONPATH=str(without_shared.parent))
+    assert "older than their source: tinyrnn._cython_shared (missing); build them" in done.stderr.splitlines()[-1]
+
+
 def test_the_plain_files_are_found_by_no_accident():
     """The finder answers for this package only, and never with an extension."""
     find = _compiled.SourceFinder.find_spec
