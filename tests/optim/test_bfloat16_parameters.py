@@ -71,16 +71,22 @@ def test_steps_and_states_beside_pytorch(rng, name):
         np.testing.assert_allclose(a, b, rtol=2**-5, atol=2**-6 * np.abs(b).max())
 
 
+@pytest.mark.parametrize("narrow", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", ["Adam", "Adagrad", "RMSprop", "SGD with momentum"])
-def test_a_step_is_rounded_once(name):
+def test_a_step_is_rounded_once(name, narrow):
+    """With so large a weight decay, and an eps with which the first step depends on the size of gradients."""
+    options = OPTIMIZERS[name] | {"lr": 1.0, "weight_decay": 0.3} | ({} if "SGD" in name else {"eps": 1.0})
     found = []
-    for dtype in (tinyrnn.float32, tinyrnn.bfloat16):
-        p = tinyrnn.tensor(np.random.default_rng(0).normal(size=100)).bfloat16().to(dtype).requires_grad_()
-        optimizer = getattr(optim, name.split()[0])([p], **OPTIMIZERS[name] | {"lr": 1.0})
-        p.grad = tinyrnn.tensor(np.random.default_rng(1).normal(size=100)).bfloat16().to(dtype)
+    for dtype in (tinyrnn.float32, getattr(tinyrnn, narrow)):
+        p, gradient = (
+            tinyrnn.tensor(np.random.default_rng(seed).normal(size=1000)).to(getattr(tinyrnn, narrow)) for seed in (0, 1)
+        )
+        p = p.to(dtype).requires_grad_()
+        optimizer = getattr(optim, name.split()[0])([p], **options)
+        p.grad = gradient.to(dtype)
         optimizer.step()
-        found.append(p.detach().bfloat16())
-    assert (found[0] == found[1]).sum() >= 98, "but for last bits of float32 that decide a rounding"
+        found.append(p.detach().to(getattr(tinyrnn, narrow)))
+    assert (found[0] == found[1]).sum() >= 998, "but for last bits of float32 that decide a rounding"
 
 
 def squares(optimizer, params):
