@@ -140,6 +140,15 @@ def test_dlpack_both_ways():
         ours.requires_grad_().__dlpack__()
 
 
+@pytest.mark.parametrize("value", [3, None, [1.0, 2.0], object()], ids=lambda value: type(value).__name__)
+def test_what_speaks_no_dlpack_is_named(value):
+    torch = pytest.importorskip("torch")
+    for lib in (tinyrnn, torch):
+        with pytest.raises(RuntimeError, match="from_dlpack") as raised:
+            lib.from_dlpack(value)
+        assert lib is torch or f"but got {type(value).__name__};" in str(raised.value)
+
+
 def test_foreign_byte_order_is_converted_by_a_copy():
     assert tinyrnn.tensor(np.array([1, 2], ">i4")).tolist() == [1, 2]
 
