@@ -35,6 +35,7 @@ m.Tensor(2, 3).shape == (2, 3) | m.Tensor(m.Size([4])).shape == (4,) | m.Tensor(
 """
 
 
+@pytest.mark.filterwarnings("ignore:Creating a tensor from a list of numpy.ndarrays is extremely slow:UserWarning")
 @pytest.mark.parametrize("expression", [e.strip() for e in SAME.replace("\n", "|").split("|") if e.strip()])
 def test_same_as_pytorch(expression):
     torch = pytest.importorskip("torch")
