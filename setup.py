@@ -21,6 +21,7 @@ from pathlib import Path
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import SetupError
 
 ROOT = Path(__file__).resolve().parent
 NATIVE = Path("tinyrnn/kernels/cpu/native.pyx")  # the module that the C++ kernels are linked into
@@ -131,6 +132,20 @@ def builds(compiler, text, flags):
     return True
 
 
+def check_cython():
+    """Raise a SetupError unless there is a Cython that can write one module for what all of them share."""
+    try:
+        from Cython import __version__ as found
+    except ImportError:
+        found = "none"
+    numbers = re.match(r"(\d+)\.(\d+)", found)
+    if numbers is None or tuple(map(int, numbers.groups())) < (3, 3):
+        raise SetupError(
+            f"the extensions need Cython 3.3 or newer to be built, but found {found}: install it, or leave out "
+            f"--no-build-isolation, so that pip does"
+        )
+
+
 def translate(extensions):
     """Let Cython write the C files, below build/, and put them in place of the sources."""
     import numpy
@@ -176,12 +191,13 @@ def fingerprints(extensions):
 class BuildExtensions(build_ext):
     def run(self):
         try:
+            check_cython()
             self.made_from = fingerprints(self.extensions)
             translate(self.extensions)
-        except Exception as error:  # no Cython, no NumPy, or a Cython that does not take our sources
+        except Exception as error:  # no Cython or an old one, no NumPy, or a Cython that does not take our sources
             if REQUIRED:
                 raise
-            self.warn(f"tinyrnn is built without compiled extensions: {type(error).__name__}: {error}")
+            self.warn(f"tinyrnn is built without compiled extensions, as plain Python: {type(error).__name__}: {error}")
             self.extensions = []
             return
         self.failed = set()

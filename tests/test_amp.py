@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import warnings
 
 import numpy as np
@@ -54,6 +55,27 @@ def test_decorator():
     assert narrow(2) == tinyrnn.float16 and product() == tinyrnn.float32 and narrow.__doc__ == "Its docstring."
     with pytest.raises(TypeError, match=r"requires a callable, but got Tensor"):
         tinyrnn.autocast("cpu")(tinyrnn.ones(1))
+
+
+def test_threads_may_share_one_object():
+    """Each goes back to what it was before, also when the blocks of two overlap."""
+    region, seen, inside, over = tinyrnn.autocast("cpu", dtype=tinyrnn.float16), [], threading.Event(), threading.Event()
+
+    def other():
+        with tinyrnn.autocast("cpu", dtype=tinyrnn.bfloat16):
+            with region:
+                inside.set()
+                over.wait(10)
+            seen.append(product())
+
+    thread = threading.Thread(target=other)
+    with region:
+        thread.start()
+        assert inside.wait(10)
+    seen.append(product())
+    over.set()
+    thread.join()
+    assert seen == [tinyrnn.float32, tinyrnn.bfloat16] and autocasting.regions == 0
 
 
 def test_what_is_said_of_a_region_is_pytorchs(torch):

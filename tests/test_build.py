@@ -98,6 +98,48 @@ def test_without_extensions_the_package_says_so_once_and_works(copied, run_pytho
     assert done.stderr.count("runs without its compiled kernels") == 1
 
 
+@pytest.mark.parametrize("version, found", [("3.2.9", "3.2.9"), ("0.29.37", "0.29.37"), (None, "none")])
+@pytest.mark.parametrize("required", ["0", "1"])
+def test_a_build_says_which_cython_it_needs(tmp_path, run_python, version, found, required):
+    setup = Path(__file__).parents[1] / "setup.py"
+    if not setup.exists():
+        pytest.skip("these tests run apart from the sources")
+    shutil.copy(setup, tmp_path)
+    (tmp_path / "tinyrnn").mkdir()
+    (tmp_path / "Cython.py").write_text("raise ImportError" if version is None else f"__version__ = {version!r}")
+    build = "import runpy, sys; sys.argv[:] = ['setup.py', 'build_ext']; runpy.run_path('setup.py', run_name='__main__')"
+    done = run_python(build, TINYRNN_REQUIRE_EXT=required, TINYRNN_NO_EXT="0", PYTHONPATH=str(tmp_path))
+    (told,) = [line for line in done.stderr.splitlines() if f"need Cython 3.3 or newer to be built, but found {found}:" in line]
+    assert told.startswith("error: " if required == "1" else "warning: ")
+    assert ("tinyrnn is built without compiled extensions, as plain Python" in told) == (required == "0")
+    assert (done.returncode != 0) == (required == "1") and "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def without_shared(copied):
+    """A copy with its extensions, less the one that all of them load first."""
+    ignored = shutil.ignore_patterns("_cython_shared*", "__pycache__")
+    shutil.copytree(PACKAGE, copied, ignore=ignored, dirs_exist_ok=True)
+    return copied
+
+
+@pytest.mark.skipif(not REQUIRED, reason="TINYRNN_REQUIRE_EXT=1 is not set")
+def test_without_what_all_extensions_share_the_config_says_so(without_shared, run_python):
+    code = "import tinyrnn; print(tinyrnn.ones(2).tanh().shape); print(tinyrnn.show_config())"
+    done = run_python(code, TINYRNN_REQUIRE_EXT="0", TINYRNN_PURE="0", PYTHONPATH=str(without_shared.parent))
+    assert done.stdout.count("tinyrnn._cython_shared is missing, without which no extension loads") == 3, done.stderr
+    assert done.stderr.count("on NumPy: tinyrnn._cython_shared is missing, install it again") == 1
+    pure = run_python(code, TINYRNN_REQUIRE_EXT="0", TINYRNN_PURE="1", PYTHONPATH=str(without_shared.parent))
+    assert pure.stderr == ""
+
+
+@pytest.mark.skipif(not REQUIRED, reason="TINYRNN_REQUIRE_EXT=1 is not set")
+def test_and_it_is_the_one_that_is_required(without_shared, run_python):
+    assert [name for name, state in _compiled.extensions().items() if state != "compiled"] == ["tinyrnn._cython_shared"]
+    done = run_python("import tinyrnn", TINYRNN_REQUIRE_EXT="1", PYTHONPATH=str(without_shared.parent))
+    assert "older than their source: tinyrnn._cython_shared (missing); build them" in done.stderr.splitlines()[-1]
+
+
 def test_the_plain_files_are_found_by_no_accident():
     """The finder answers for this package only, and never with an extension."""
     find = _compiled.SourceFinder.find_spec

@@ -35,6 +35,7 @@ m.Tensor(2, 3).shape == (2, 3) | m.Tensor(m.Size([4])).shape == (4,) | m.Tensor(
 """
 
 
+@pytest.mark.filterwarnings("ignore:Creating a tensor from a list of numpy.ndarrays is extremely slow:UserWarning")
 @pytest.mark.parametrize("expression", [e.strip() for e in SAME.replace("\n", "|").split("|") if e.strip()])
 def test_same_as_pytorch(expression):
     torch = pytest.importorskip("torch")
@@ -138,6 +139,15 @@ def test_dlpack_both_ways():
     assert back.dtype is tinyrnn.float32 and np.shares_memory(back.array, ours.array)
     with pytest.raises(BufferError, match="require gradient"):
         ours.requires_grad_().__dlpack__()
+
+
+@pytest.mark.parametrize("value", [3, None, [1.0, 2.0], object()], ids=lambda value: type(value).__name__)
+def test_what_speaks_no_dlpack_is_named(value):
+    torch = pytest.importorskip("torch")
+    for lib in (tinyrnn, torch):
+        with pytest.raises(RuntimeError, match="from_dlpack") as raised:
+            lib.from_dlpack(value)
+        assert lib is torch or f"but got {type(value).__name__};" in str(raised.value)
 
 
 def test_foreign_byte_order_is_converted_by_a_copy():

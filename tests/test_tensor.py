@@ -242,9 +242,13 @@ def test_what_optimizers_and_old_programs_ask(torch):
         assert not (x.is_sparse or x.is_complex() or lib.is_complex(x)) and x.ndimension() == 2
         assert x.data_ptr() == x.detach()[0].data_ptr() != x[1].data_ptr()
         lib.set_default_device("cpu")
-        assert str(lib.get_default_device()) == "cpu"
+        try:
+            assert str(lib.get_default_device()) == "cpu"
+        finally:
+            lib.set_default_device(None)
     with pytest.raises(RuntimeError):
         tinyrnn.set_default_device("cuda")
+    assert tinyrnn.get_default_device() == tinyrnn.device("cpu")
 
 
 def test_resize(torch):

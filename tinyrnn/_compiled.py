@@ -14,6 +14,7 @@ import sys
 
 PURE = os.environ.get("TINYRNN_PURE") == "1"
 PACKAGE = os.path.dirname(os.path.abspath(__file__))  # pathlib, hashlib and json load only for who asks for states
+SHARED = "tinyrnn._cython_shared"  # what every extension loads first
 
 
 class SourceFinder:
@@ -28,7 +29,13 @@ class SourceFinder:
             spec = importlib.machinery.FileFinder(folder, loader).find_spec(name)
             if spec is not None:
                 return spec
-        raise ModuleNotFoundError(f"{name} has no plain Python form (TINYRNN_PURE=1 is set)", name=name)
+        why = f"TINYRNN_PURE=1 is set, or {SHARED} is missing"
+        raise ModuleNotFoundError(f"{name} has no plain Python form ({why})", name=name)
+
+
+def lacks_shared() -> bool:
+    """Whether the extensions lie here without the one that all of them load first: then none of them can be used."""
+    return _is_built(os.path.join(PACKAGE, "engine", "tape")) and not _is_built(os.path.join(PACKAGE, "_cython_shared"))
 
 
 def extensions() -> dict[str, str]:
@@ -36,7 +43,8 @@ def extensions() -> dict[str, str]:
 
     Stale: made from other sources than those that lie here.
     """
-    return {_module_name(source): _state(source) for source in _compiled_sources()}
+    shared = "compiled" if _is_built(os.path.join(PACKAGE, "_cython_shared")) else "missing"  # Cython's, with no source here
+    return {SHARED: shared} | {_module_name(source): _state(source) for source in _compiled_sources()}
 
 
 def running() -> dict[str, bool]:
@@ -61,8 +69,13 @@ def _module_name(source):
     return ".".join(source.relative_to(_package().parent).with_suffix("").parts)
 
 
+def _is_built(path):
+    """Whether there is an extension for a module, which is given by its path without the suffix."""
+    return any(os.path.exists(f"{path}{suffix}") for suffix in importlib.machinery.EXTENSION_SUFFIXES)
+
+
 def _state(source):
-    if not any(source.with_suffix(suffix).exists() for suffix in importlib.machinery.EXTENSION_SUFFIXES):
+    if not _is_built(source.with_suffix("")):
         return "missing"
     made_from = _read_fingerprints().get(_module_name(source))
     fresh = made_from and all(_fingerprint(_package() / file) == digest for file, digest in made_from.items())
@@ -98,7 +111,7 @@ def _require():
         )
 
 
-if PURE:
+if PURE or lacks_shared():
     sys.meta_path.insert(0, SourceFinder)
 if os.environ.get("TINYRNN_REQUIRE_EXT") == "1":
     _require()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import threading
 import warnings
+from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -52,14 +54,15 @@ class autocast:  # noqa: N801 (PyTorch's name)
         if enabled and problem:
             warnings.warn(f"{problem}. Disabling autocast.", stacklevel=2)
         self._region = (place, bool(enabled and not problem), chosen, cache_enabled)
-        self._before: list[dict[str, Any]] = []  # a stack: the same object may be entered again inside its own block
+        # by thread, a stack: the same object may be entered again inside its own block
+        self._before: defaultdict[int, list[dict[str, Any]]] = defaultdict(list)
 
     def __enter__(self) -> autocast:
-        self._before.append(autocasting.enter(*self._region))
+        self._before[threading.get_ident()].append(autocasting.enter(*self._region))
         return self
 
     def __exit__(self, *error: object) -> None:
-        autocasting.leave(self._before.pop())
+        autocasting.leave(self._before[threading.get_ident()].pop())
 
     def __call__(self, func: Callable) -> Callable:
         if not callable(func):
@@ -67,11 +70,8 @@ class autocast:  # noqa: N801 (PyTorch's name)
 
         @functools.wraps(func)
         def run(*args: Any, **kwargs: Any) -> Any:
-            before = autocasting.enter(*self._region)  # not `with self`, whose stack is one for all threads
-            try:
+            with self:
                 return func(*args, **kwargs)
-            finally:
-                autocasting.leave(before)
 
         return run
 

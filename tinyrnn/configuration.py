@@ -114,7 +114,8 @@ def _state(prefix: str) -> str:
     compiled = [name for name in running if running[name]]
     plain = [name for name in running if not running[name]]
     if not compiled:
-        return "uncompiled (plain Python and NumPy)"
+        why = f"; {_compiled.SHARED} is missing, without which no extension loads" if _compiled.lacks_shared() else ""
+        return f"uncompiled (plain Python and NumPy{why})"
     return f"compiled ({', '.join(compiled)})" + (f", uncompiled ({', '.join(plain)})" if plain else "")
 
 

@@ -104,7 +104,20 @@ _DLPACK_CUDA = 2  # DLPack's number for GPUs
 
 
 def from_dlpack(ext_tensor: Any) -> Any:
-    """A tensor that shares the memory of anything that speaks DLPack, such as a PyTorch tensor, on a CPU or a GPU."""
+    """A tensor that shares the memory of anything that speaks DLPack, such as a PyTorch tensor, on a CPU or a GPU.
+
+    Raises
+    ------
+    RuntimeError
+        If it does not.
+    TypeError
+        If its numbers are of a dtype that cannot be shared.
+    """
+    if not hasattr(ext_tensor, "__dlpack__") or not hasattr(ext_tensor, "__dlpack_device__"):
+        raise RuntimeError(
+            f"from_dlpack expects an object that speaks DLPack (with __dlpack__ and __dlpack_device__), such as a tensor, but "
+            f"got {type(ext_tensor).__name__}; use tinyrnn.tensor(...) for numbers and lists"
+        )
     if ext_tensor.__dlpack_device__()[0] == _DLPACK_CUDA:
         shared = loader.cupy().from_dlpack(ext_tensor)
         dtypes.of_array(shared)

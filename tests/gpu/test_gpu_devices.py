@@ -146,6 +146,15 @@ def test_what_programs_ask(cuda):
     assert "CuPy" in tinyrnn.show_config()
 
 
+def test_a_negative_number_is_no_gpu_and_changes_nothing(cuda):
+    for module in (tinyrnn.cuda, pytest.importorskip("torch").cuda):
+        before = tinyrnn.cuda.current_device()
+        for number in (-1, -7):
+            assert module.set_device(number) is None
+            with module.device(number):
+                assert tinyrnn.cuda.current_device() == before
+
+
 def test_memory_is_shared_with_other_libraries(cuda, rng):
     x = tinyrnn.tensor(rng.normal(size=(2, 3)), device="cuda")
     shared = tinyrnn.from_dlpack(x)

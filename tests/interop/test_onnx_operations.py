@@ -219,6 +219,7 @@ NEW = {
 CASES = ELEMENTWISE | REDUCTIONS | PRODUCTS | SHAPES | INDEXING | NEW
 
 
+@pytest.mark.filterwarnings("ignore:Implicit dimension choice for softmax has been deprecated:UserWarning")
 @pytest.mark.parametrize("name", CASES)
 def test_same_numbers(name, same_in_onnx_runtime):
     def run(x):

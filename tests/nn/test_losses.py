@@ -115,6 +115,7 @@ def test_options_out_of_range():
         nn.CosineEmbeddingLoss(reduction="sums")
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss by both:UserWarning:torch")
 @pytest.mark.parametrize("reduction", [*REDUCTIONS, "batchmean"])
 @pytest.mark.parametrize("log_target", [False, True])
 def test_kl_div(log_target, reduction):
@@ -175,6 +176,7 @@ OLD = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides the total loss by both:UserWarning:torch")
 @pytest.mark.parametrize("flags", [{"size_average": False}, {"reduce": False}, {"size_average": True, "reduce": True}])
 @pytest.mark.parametrize("name", OLD)
 def test_old_names_of_the_reduction(name, flags):

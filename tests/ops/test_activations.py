@@ -110,6 +110,18 @@ def test_recorded_backward_equals_the_kernel(rng, name, arguments, dtype, shape)
     np.testing.assert_allclose(*found, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_gelu_by_tanh_keeps_its_digits_far_below_zero(create_graph):
+    numbers, found = np.linspace(-8, -2, 1000).astype(np.float32), []
+    for dtype in (np.float32, np.float64):
+        x = new(numbers.astype(dtype), requires_grad=True)
+        y = rectifiers.gelu(x, approximate="tanh")
+        y.sum().backward(create_graph=create_graph)
+        found.append((y.array, x.grad.array))
+    for y, expected in zip(*found, strict=True):  # what is left is the rounding of exp's argument, times the argument
+        np.testing.assert_allclose(y, expected, rtol=2e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("size", [1, 7, 32, 33, 1024, 1500])
 def test_compiled_kernels_equal_the_reference(rng, dtype, size):

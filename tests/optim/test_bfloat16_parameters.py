@@ -71,30 +71,71 @@ def test_steps_and_states_beside_pytorch(rng, name):
         np.testing.assert_allclose(a, b, rtol=2**-5, atol=2**-6 * np.abs(b).max())
 
 
+@pytest.mark.parametrize("narrow", ["bfloat16", "float16"])
 @pytest.mark.parametrize("name", ["Adam", "Adagrad", "RMSprop", "SGD with momentum"])
-def test_a_step_is_rounded_once(name):
+def test_a_step_is_rounded_once(name, narrow):
+    """With so large a weight decay, and an eps with which the first step depends on the size of gradients."""
+    options = OPTIMIZERS[name] | {"lr": 1.0, "weight_decay": 0.3} | ({} if "SGD" in name else {"eps": 1.0})
     found = []
-    for dtype in (tinyrnn.float32, tinyrnn.bfloat16):
-        p = tinyrnn.tensor(np.random.default_rng(0).normal(size=100)).bfloat16().to(dtype).requires_grad_()
-        optimizer = getattr(optim, name.split()[0])([p], **OPTIMIZERS[name] | {"lr": 1.0})
-        p.grad = tinyrnn.tensor(np.random.default_rng(1).normal(size=100)).bfloat16().to(dtype)
+    for dtype in (tinyrnn.float32, getattr(tinyrnn, narrow)):
+        p, gradient = (
+            tinyrnn.tensor(np.random.default_rng(seed).normal(size=1000)).to(getattr(tinyrnn, narrow)) for seed in (0, 1)
+        )
+        p = p.to(dtype).requires_grad_()
+        optimizer = getattr(optim, name.split()[0])([p], **options)
+        p.grad = gradient.to(dtype)
         optimizer.step()
-        found.append(p.detach().bfloat16())
-    assert (found[0] == found[1]).sum() >= 98, "but for last bits of float32 that decide a rounding"
+        found.append(p.detach().to(getattr(tinyrnn, narrow)))
+    assert (found[0] == found[1]).sum() >= 998, "but for last bits of float32 that decide a rounding"
 
 
-def test_the_history_of_lbfgs_is_in_float32():
-    p = tinyrnn.tensor([1.0, 2.0], dtype=tinyrnn.bfloat16, requires_grad=True)
-    optimizer = optim.LBFGS([p])
+def squares(optimizer, params):
+    """A closure for L-BFGS: the sum of all squares, in the widest dtype there is."""
 
     def closure():
         optimizer.zero_grad()
-        loss = (p * p).sum()
+        loss = sum((p.double() ** 2).sum() for p in params)
         loss.backward()
         return loss
 
-    optimizer.step(closure)
-    assert optimizer.state[p]["d"].dtype == tinyrnn.float32 and p.abs().max().item() < 0.01
+    return closure
+
+
+DTYPES = {
+    ("bfloat16",): "float32",
+    ("float16",): "float32",
+    ("bfloat16", "float16"): "float32",
+    ("float16", "float64", "bfloat16"): "float64",
+    ("float32", "float64"): "float64",
+}
+
+
+@pytest.mark.parametrize("line_search_fn", [None, "strong_wolfe"])
+@pytest.mark.parametrize("dtypes", DTYPES, ids="+".join)
+def test_lbfgs_over_any_dtypes_keeps_its_history_wide(dtypes, line_search_fn):
+    params = [tinyrnn.tensor([1.0, 0.3], dtype=getattr(tinyrnn, dtype), requires_grad=True) for dtype in dtypes]
+    optimizer = optim.LBFGS(params, lr=0.3, max_iter=3, line_search_fn=line_search_fn)
+    optimizer.step(squares(optimizer, params))
+    other = optim.LBFGS(params)
+    other.load_state_dict(optimizer.state_dict())
+    kept, loaded = (each.state[params[0]] for each in (optimizer, other))
+    for state in (kept, loaded):
+        assert {each.dtype for each in (state["d"], *state["old_dirs"])} == {getattr(tinyrnn, DTYPES[dtypes])}
+    assert (kept["prev_flat_grad"] == loaded["prev_flat_grad"]).all()
+    for _ in range(10):
+        optimizer.step(squares(optimizer, params))
+    assert all(p.abs().max().item() < 0.01 for p in params)
+
+
+def test_so_steps_pytorchs():
+    torch = pytest.importorskip("torch")
+    found = []
+    for library in (tinyrnn, torch):
+        params = [library.tensor([1.0, 0.3], dtype=dtype, requires_grad=True) for dtype in (library.bfloat16, library.float16)]
+        optimizer = library.optim.LBFGS(params, lr=0.3, max_iter=3)
+        optimizer.step(squares(optimizer, params))
+        found.append([p.detach().float().numpy() for p in params])
+    np.testing.assert_allclose(*found, rtol=2**-7)
 
 
 def test_states_are_saved_and_loaded(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -55,18 +56,19 @@ def current_device() -> int:
 
 
 def set_device(device: Any) -> None:
-    """Let "cuda" mean this GPU from now on, in this thread."""
-    loader.cupy().cuda.Device(_number(device)).use()
+    """Let "cuda" mean this GPU from now on, in this thread; a negative number changes nothing."""
+    if not _is_negative(device):
+        loader.cupy().cuda.Device(_number(device)).use()
 
 
 class device:  # noqa: N801 (PyTorch's name)
-    """``with cuda.device(1):`` lets "cuda" mean this GPU in the block."""
+    """``with cuda.device(1):`` lets "cuda" mean this GPU in the block; a negative number changes nothing."""
 
     def __init__(self, device: Any) -> None:
-        self.idx = _number(device)
+        self.idx = device if _is_negative(device) else _number(device)
 
     def __enter__(self) -> device:
-        self._inner = loader.cupy().cuda.Device(self.idx)
+        self._inner = contextlib.nullcontext() if self.idx < 0 else loader.cupy().cuda.Device(self.idx)
         self._inner.__enter__()
         return self
 
@@ -209,6 +211,11 @@ def _on(device: Any, function: Callable[[Any], Any]) -> Any:
     cupy = loader.cupy()
     with cupy.cuda.Device(_number(device)):
         return function(cupy)
+
+
+def _is_negative(device: Any) -> bool:
+    """Whether it is a number that PyTorch's programs give for no GPU at all."""
+    return isinstance(device, int) and device < 0
 
 
 def _number(device: Any) -> int:

@@ -202,15 +202,16 @@ def gelu_backward(grad, x, approximate):
     cdf = _normal_cdf(x, approximate)
     if approximate == "none":
         density = np.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-    else:  # the derivative of (1 + t) / 2, t being the tanh in _normal_cdf: 1 - t^2 = 4 cdf (1 - cdf)
-        density = 2 * cdf * (1 - cdf) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
+    else:  # the derivative of the sigmoid in _normal_cdf
+        density = 2 * cdf * _normal_cdf(-x, approximate) * (math.sqrt(2 / math.pi) * (1 + 3 * 0.044715 * x * x))
     return grad * (cdf + x * density)
 
 
 def _normal_cdf(x, approximate):
     if approximate == "none":
         return 0.5 * (1 + erf_forward(x * math.sqrt(0.5)))
-    return 0.5 * (1 + np.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
+    # (1 + tanh(z / 2)) / 2 is sigmoid(z), which keeps its digits where the tanh is nearly -1
+    return 1 / (1 + np.exp(-2 * math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
 
 
 # W. J. Cody, "Rational Chebyshev approximation for the error function", Mathematics of Computation 23 (1969), 631-637;

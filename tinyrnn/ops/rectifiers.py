@@ -15,7 +15,7 @@ from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import autocasting
-from tinyrnn.ops.activations import sigmoid, tanh
+from tinyrnn.ops.activations import sigmoid
 from tinyrnn.ops.arithmetic import mul, neg
 from tinyrnn.ops.casting import array, quiet, quiet_in_16_bits, require_kind
 from tinyrnn.ops.elementary import erf, exp
@@ -135,6 +135,7 @@ def gelu_backward(node, g, x, approximate):
     if approximate == "none":
         phi = exp(x * x * -0.5) * (1 / math.sqrt(2 * math.pi))
         return g * ((1 + erf(x * math.sqrt(0.5))) * 0.5 + x * phi)
-    scale = math.sqrt(2 / math.pi)
-    t = tanh((x + x * x * x * 0.044715) * scale)
-    return g * ((1 + t) * 0.5 + x * (1 - t * t) * (1 + x * x * (3 * 0.044715)) * (0.5 * scale))
+    scale = 2 * math.sqrt(2 / math.pi)
+    z = (x + x * x * x * 0.044715) * scale
+    cdf = sigmoid(z)  # (1 + tanh(z / 2)) / 2
+    return g * (cdf + x * cdf * sigmoid(-z) * (1 + x * x * (3 * 0.044715)) * scale)

@@ -10,7 +10,7 @@ import numpy as np
 from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import version_of, wrap
 from tinyrnn.grad_modes import enable_grad
-from tinyrnn.kernels.narrow import widened
+from tinyrnn.kernels.narrow import is_narrow, widened
 from tinyrnn.optim.line_search import Point, strong_wolfe
 from tinyrnn.optim.optimizer import Optimizer, check_range
 
@@ -127,7 +127,7 @@ class LBFGS(Optimizer):
         """The gradients of all parameters, one after the other; those of 16-bit ones in float32, as is all that follows."""
         params = self.param_groups[0]["params"]
         flat = [np.zeros(p.array.size, p.array.dtype) if p.grad is None else p.grad.array.ravel() for p in params]
-        return widened(np.concatenate(flat))
+        return np.concatenate([widened(each) for each in flat])
 
     def _move(self, t: float, direction: np.ndarray) -> None:
         start = 0
@@ -137,11 +137,12 @@ class LBFGS(Optimizer):
             start += p.array.size
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Take over what `state_dict` returned; tensors are copied and converted to the dtype of the first parameter."""
+        """Take over what `state_dict` returned; tensors are copied and converted to the dtype that a step computes in."""
         super().load_state_dict({**state_dict, "state": {}})
-        first = self.param_groups[0]["params"][0]
+        params = self.param_groups[0]["params"]
+        dtype = np.result_type(*(np.float32 if is_narrow(p.array) else p.array.dtype for p in params))
         for state in state_dict["state"].values():
-            self.state[first] = {name: _copied(value, first.array.dtype) for name, value in state.items()}
+            self.state[params[0]] = {name: _copied(value, dtype) for name, value in state.items()}
 
 
 def _copied(value: Any, dtype: np.dtype) -> Any:

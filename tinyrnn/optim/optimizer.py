@@ -12,6 +12,7 @@ from typing import Any
 from tinyrnn._tensor import Tensor
 from tinyrnn.engine.base import version_of, wrap
 from tinyrnn.grad_modes import enable_grad, no_grad
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.zero_grad import zero_gradients
 
 
@@ -197,9 +198,12 @@ def check_ways(foreach: bool | None, fused: bool | None = None) -> None:
 
 
 def descent(p: Any, group: dict[str, Any]) -> Any:
-    """The gradient array to go down along: the other way if the group says `maximize`, plus its weight_decay times p."""
-    grad = -p.grad.array if group["maximize"] else p.grad.array
-    return grad + group["weight_decay"] * p.array if group["weight_decay"] else grad
+    """The gradient array to go down along: the other way if the group says `maximize`, plus its weight_decay times p.
+
+    That of a parameter in 16 bits is in float32.
+    """
+    grad = -widened(p.grad.array) if group["maximize"] else widened(p.grad.array)
+    return grad + group["weight_decay"] * widened(p.array) if group["weight_decay"] else grad
 
 
 def same_kind(params: Iterable[Any], steps: Iterable[Any]) -> Iterator[list]:

@@ -265,10 +265,9 @@ def _gelu(g, out, input, approximate="none"):
 
     if approximate == "none":
         phi = g("Erf", times(x, math.sqrt(0.5)))
-    else:
-        cubic = g("Add", x, times(g("Mul", x, g("Mul", x, x)), 0.044715))
-        phi = g("Tanh", times(cubic, math.sqrt(2 / math.pi)))
-    return g("Mul", times(x, 0.5), g("Add", phi, g.value(1.0, dtype)))
+        return g("Mul", times(x, 0.5), g("Add", phi, g.value(1.0, dtype)))
+    cubic = g("Add", x, times(g("Mul", x, g("Mul", x, x)), 0.044715))
+    return g("Mul", x, g("Sigmoid", times(cubic, 2 * math.sqrt(2 / math.pi))))
 
 
 @_activation(functional.dropout)

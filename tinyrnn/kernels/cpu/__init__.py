@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import warnings
 
-from tinyrnn._compiled import PURE
+from tinyrnn._compiled import PURE, SHARED, lacks_shared
 from tinyrnn.kernels import reference
 
 FAMILIES = (
@@ -40,9 +40,12 @@ def _compose():
             continue
         kernels.update({name: compiled[name] for name in kernels.keys() & compiled.keys()})
     if missing:
+        fix = (
+            f"{SHARED} is missing, install it again" if lacks_shared() else "install it where there are Cython and a C compiler"
+        )
         warnings.warn(
-            f"tinyrnn runs without its compiled kernels ({', '.join(missing)}), on NumPy: install it where there are Cython "
-            f"and a C compiler, or set TINYRNN_PURE=1 to run so silently",
+            f"tinyrnn runs without its compiled kernels ({', '.join(missing)}), on NumPy: {fix}, or set TINYRNN_PURE=1 to run "
+            f"so silently",
             RuntimeWarning,
             stacklevel=2,
         )
