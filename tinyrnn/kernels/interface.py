@@ -42,8 +42,8 @@ class Kernels(Protocol):
     def add_scaled_forward(self, a: Array, b: Array, alpha: float) -> Array:
         """a + alpha b, for float arrays of one shape."""
 
-    def clamp_forward(self, x: Array, low: float | None, high: float | None) -> Array:
-        """Each element, but at least `low` and then at most `high`; NaN stays."""
+    def clamp_forward(self, x: Array, low: Array | None, high: Array | None) -> Array:
+        """Each element, but at least `low` and then at most `high`, numbers or arrays of the shape of `x`; NaN stays."""
 
     def add_into(self, y: Array, x: Array, alpha: float) -> None:
         """y += alpha x in place. `y`: floats; `x`: an array of its shape, of which it may be part, or a number."""

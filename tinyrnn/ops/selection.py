@@ -169,14 +169,7 @@ def clamp(input, min=None, max=None):
         raise NotImplementedError("clamp is not implemented for bool tensors; convert with x.int() first")
     if y.dtype.kind not in dtypes.FLOATS:
         _check_range(y.dtype, min, max)
-    return record(clamp_backward, (x, low, high), _clamped(y, array(low), array(high)), (x, low, high))
-
-
-@quiet_in_16_bits
-def _clamped(y, low, high):
-    if low is not None:
-        y = np.maximum(y, low)
-    return y if high is None else np.minimum(y, high)
+    return record(clamp_backward, (x, low, high), backend(y).clamp_forward(y, array(low), array(high)), (x, low, high))
 
 
 def _check_range(dtype, *bounds):

@@ -290,12 +290,10 @@ divide_ = true_divide_ = div_
 
 def clamp_(input, min=None, max=None):
     """`clamp`, written into the tensor itself, which is returned."""
-    for bound in (min, max):
-        if bound is not None and type(bound) not in (int, float):
-            break
-    else:
-        if (min, max) != (None, None) and _directly(input, 0, lambda y, x: backend(y).clamp_into(y, min, max)):
-            return input
+    bounds = [type(bound) for bound in (min, max) if bound is not None]
+    are_numbers = bounds and all([kind in (int, float) for kind in bounds])
+    if are_numbers and _directly(input, 0, lambda y, x: backend(y).clamp_into(y, min, max)):
+        return input
     return inplace(input, lambda old: old.clamp(min, max), (min, max))
 
 

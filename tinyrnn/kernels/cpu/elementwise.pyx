@@ -11,7 +11,7 @@ from cpython.ref cimport Py_INCREF
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu.native cimport kernels, threads
-from tinyrnn.kernels.cpu.plain cimport data, empty_like, is_plain, is_wide
+from tinyrnn.kernels.cpu.plain cimport SMALL, data, empty_like, is_plain, is_wide
 from tinyrnn.kernels.cpu.table cimport (
     ADD, DIV, EXP, MUL, NEG, RELU, RELU_BACKWARD, SIGMOID, SIGMOID_BACKWARD, SILU, SILU_BACKWARD, SUB, TANH, TANH_BACKWARD
 )
@@ -21,8 +21,6 @@ cdef extern from "numpy/arrayobject.h":
 
 cnp.import_array()
 
-# Up to here a call is overhead, and not worth giving other Python threads a turn.
-cdef Py_ssize_t SMALL = 1024
 cdef long long EXACT = 1 << 53
 
 

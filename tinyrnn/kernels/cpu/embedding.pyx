@@ -9,12 +9,10 @@ cimport numpy as cnp
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu.native cimport kernels, threads
-from tinyrnn.kernels.cpu.plain cimport are_plain_ids, data, empty, is_plain, is_wide
+from tinyrnn.kernels.cpu.plain cimport SMALL, are_plain_ids, data, empty, is_plain, is_wide
 from tinyrnn.kernels.cpu.table cimport EmbeddingProblem
 
 cnp.import_array()
-
-cdef Py_ssize_t SMALL = 1024
 
 
 def extent(ids):

@@ -1,6 +1,10 @@
 # What the kernels compute themselves, and where its numbers lie. There is no plain.pyx: the functions are inline.
 cimport numpy as cnp
 
+# Up to so many elements a call is overhead, and not worth giving other Python threads a turn.
+cdef enum:
+    SMALL = 1024
+
 
 cdef inline bint is_plain(object x) noexcept:
     """An exact, contiguous, native float32 or float64 NumPy array."""

@@ -10,12 +10,11 @@ from libc.stdint cimport int64_t
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu.native cimport kernels, threads
-from tinyrnn.kernels.cpu.plain cimport data, is_plain, is_wide
+from tinyrnn.kernels.cpu.plain cimport SMALL, data, is_plain, is_wide
 from tinyrnn.kernels.cpu.table cimport SUM_PART
 
 cnp.import_array()
 
-cdef Py_ssize_t SMALL = 1024
 cdef Py_ssize_t FEW = 64
 
 ctypedef fused real:

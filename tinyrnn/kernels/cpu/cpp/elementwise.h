@@ -21,6 +21,15 @@ template <typename T, typename Body> INLINE void each_vector(long first, long la
 /* Bodies of loops over vectors, which are only fast if they become part of the loop. */
 #define INLINE_BODY __attribute__((always_inline))
 
+/* y = value(i, count), a vector at a time, by all threads that are worth it if each takes `least` elements. */
+template <typename T, typename Value> static void fill(void *to, long n, long least, int threads, const Value &value) {
+    T *y = (T *)to;
+    run_team(members_for(n, least, threads), [&](int member, int members) {
+        const Share share(n, 16 * LANES<T>, member, members);
+        each_vector<T>(share.first, share.last, [&](long i, long count) INLINE_BODY { store(y + i, value(i, count), count); });
+    });
+}
+
 struct Neg {
     template <typename T> INLINE vec<T> of(vec<T> x) { return -x; }
     static constexpr long least = 32768; // elements that are worth a thread
@@ -96,13 +105,8 @@ struct SiluBackward {
 
 template <typename T, typename Function> static void unary(const void *from, void *to, long n, int threads) {
     const T *x = (const T *)from;
-    T *y = (T *)to;
-    run_team(members_for(n, Function::least, threads), [=](int member, int members) {
-        const Share share(n, 16 * LANES<T>, member, members);
-        each_vector<T>(share.first, share.last, [=](long i, long count) INLINE_BODY {
-            store(y + i, Function::template of<T>(load(x + i, count)), count);
-        });
-    });
+    fill<T>(to, n, Function::least, threads,
+            [=](long i, long count) INLINE_BODY { return Function::template of<T>(load(x + i, count)); });
 }
 
 /* An operand: an array (step 1), or one number (step 0), which is repeated in a vector that is read again and again. */
@@ -125,13 +129,8 @@ template <typename T> struct ArrayOrNumber {
 template <typename T, typename Function>
 static void binary(const void *first, long first_step, const void *second, long second_step, void *to, long n, int threads) {
     const ArrayOrNumber<T> a(first, first_step), b(second, second_step);
-    T *y = (T *)to;
-    run_team(members_for(n, Function::least, threads), [&](int member, int members) {
-        const Share share(n, 16 * LANES<T>, member, members);
-        each_vector<T>(share.first, share.last, [&](long i, long count) INLINE_BODY {
-            store(y + i, Function::template of<T>(a.at(i, count), b.at(i, count)), count);
-        });
-    });
+    fill<T>(to, n, Function::least, threads,
+            [&](long i, long count) INLINE_BODY { return Function::template of<T>(a.at(i, count), b.at(i, count)); });
 }
 
 /* y = a + alpha b. */
@@ -139,27 +138,18 @@ template <typename T>
 static void add_scaled(const void *first, const void *second, double factor, void *to, long n, int threads) {
     const T *a = (const T *)first, *b = (const T *)second;
     const T alpha = (T)factor;
-    T *y = (T *)to;
-    run_team(members_for(n, 32768, threads), [=](int member, int members) {
-        const Share share(n, 16 * LANES<T>, member, members);
-        each_vector<T>(share.first, share.last, [=](long i, long count) INLINE_BODY {
-            store(y + i, load(a + i, count) + alpha * load(b + i, count), count);
-        });
-    });
+    fill<T>(to, n, Add::least, threads,
+            [=](long i, long count) INLINE_BODY { return load(a + i, count) + alpha * load(b + i, count); });
 }
 
 /* y = x, but at least `low`, and then at most `high`; NaN stays. */
 template <typename T> static void clamp(const void *from, double low, double high, void *to, long n, int threads) {
     const T *x = (const T *)from;
     const vec<T> least = broadcast<T>((T)low), most = broadcast<T>((T)high);
-    T *y = (T *)to;
-    run_team(members_for(n, 32768, threads), [=](int member, int members) {
-        const Share share(n, 16 * LANES<T>, member, members);
-        each_vector<T>(share.first, share.last, [=](long i, long count) INLINE_BODY {
-            vec<T> v = load(x + i, count);
-            v = v < least ? least : v;
-            store(y + i, v > most ? most : v, count);
-        });
+    fill<T>(to, n, ReluForward::least, threads, [=](long i, long count) INLINE_BODY {
+        vec<T> v = load(x + i, count);
+        v = v < least ? least : v;
+        return v > most ? most : v;
     });
 }
 
