@@ -355,3 +355,23 @@ def test_state_dict_keys_equal_pytorch_and_values_move():
         ours.load_state_dict(theirs.state_dict())
         for name, value in theirs.state_dict().items():
             np.testing.assert_array_equal(ours.state_dict()[name].array, value.numpy())
+
+
+@pytest.mark.parametrize(
+    ("layer", "sizes"),
+    [
+        (nn.LSTM, ("input_size", "hidden_size", "num_layers")),
+        (nn.GRUCell, ("input_size", "hidden_size")),
+        (nn.LSTM, ("input_size", "hidden_size", "num_layers", "proj_size")),
+        (nn.MultiheadAttention, ("embed_dim", "num_heads", "kdim", "vdim")),
+        (nn.AdditiveAttention, ("query_size", "key_size", "hidden_size")),
+        (nn.LayerNorm, ("normalized_shape",)),
+    ],
+)
+def test_sizes_may_be_numpys_integers_and_are_kept_as_ints(layer, sizes):
+    # what len(), nunique() and bincount() of a data set come as, which json and repr would write otherwise than an int
+    numbers = dict(zip(sizes, (8, 4, 2, 3)))
+    made, plain = layer(**{name: np.int64(n) for name, n in numbers.items()}), layer(**numbers)
+    assert repr(made) == repr(plain)
+    assert {k: v.shape for k, v in made.state_dict().items()} == {k: v.shape for k, v in plain.state_dict().items()}
+    assert not [name for name, value in vars(made).items() if isinstance(value, np.generic)]

@@ -105,7 +105,7 @@ class LocationAwareAttention(AlignedAttention):
         device: Any = None,
         dtype: Any = None,
     ) -> None:
-        check_counts(filters=filters, width=width)
+        filters, width = check_counts(filters=filters, width=width)
         if width % 2 == 0:
             raise ValueError(f"width must be odd, for a filter has a middle, got {width}")
         super().__init__(query_size, key_size, hidden_size, device, dtype)

@@ -178,7 +178,7 @@ class GeneralAttention(Attention):
     """
 
     def __init__(self, query_size: int, key_size: int, device: Any = None, dtype: Any = None) -> None:
-        check_counts(query_size=query_size, key_size=key_size)
+        query_size, key_size = check_counts(query_size=query_size, key_size=key_size)
         super().__init__(query_size, key_size)
         self.key_projection = Linear(key_size, query_size, bias=False, device=device, dtype=dtype)
 
@@ -205,7 +205,8 @@ class AdditiveAttention(Attention):
     """
 
     def __init__(self, query_size: int, key_size: int, hidden_size: int, device: Any = None, dtype: Any = None) -> None:
-        check_counts(query_size=query_size, key_size=key_size, hidden_size=hidden_size)
+        sizes = check_counts(query_size=query_size, key_size=key_size, hidden_size=hidden_size)
+        query_size, key_size, hidden_size = sizes
         super().__init__(query_size, key_size)
         self.query_projection = Linear(query_size, hidden_size, bias=False, device=device, dtype=dtype)
         self.key_projection = Linear(key_size, hidden_size, bias=False, device=device, dtype=dtype)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 
-def check_count(name: str, value: Any) -> None:
-    """TypeError or ValueError unless `value` is a positive integer."""
-    if isinstance(value, bool) or not isinstance(value, int):
+def check_integer(name: str, value: Any) -> int:
+    """`value` as an int, which it or NumPy calls it already; TypeError else."""
+    if isinstance(value, bool) or not isinstance(value, Integral):
         raise TypeError(f"{name} should be of type int, got: {type(value).__name__}")
-    if value <= 0:
+    return int(value)
+
+
+def check_count(name: str, value: Any) -> int:
+    """`value` as an int; TypeError or ValueError unless it is a positive integer."""
+    count = check_integer(name, value)
+    if count <= 0:
         raise ValueError(f"{name} must be greater than zero")
+    return count
 
 
-def check_counts(**counts: Any) -> None:
-    """`check_count` for each of them."""
-    for name, value in counts.items():
-        check_count(name, value)
+def check_counts(**counts: Any) -> list[int]:
+    """`check_count` of each of them, in their order."""
+    return [check_count(name, value) for name, value in counts.items()]
 
 
 def check_flag(name: str, value: Any) -> None:
@@ -35,8 +41,7 @@ def check_probability(name: str, value: Any, meaning: str) -> float:
 
 def check_projection(proj_size: Any, hidden_size: int) -> int:
     """`proj_size`, an int from 0 to below `hidden_size`; TypeError or ValueError else."""
-    if isinstance(proj_size, bool) or not isinstance(proj_size, int):
-        raise TypeError(f"proj_size should be of type int, got: {type(proj_size).__name__}")
+    proj_size = check_integer("proj_size", proj_size)
     if proj_size < 0:
         raise ValueError(f"proj_size should be a positive integer or zero to disable projections, got {proj_size}")
     if proj_size >= hidden_size:

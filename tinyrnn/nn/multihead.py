@@ -9,7 +9,7 @@ import numpy as np
 from tinyrnn._tensor import Tensor
 from tinyrnn.creation import empty
 from tinyrnn.nn import functional, init
-from tinyrnn.nn.checks import check_counts, check_probability
+from tinyrnn.nn.checks import check_count, check_counts, check_probability
 from tinyrnn.nn.linear import Linear
 from tinyrnn.nn.module import Module
 from tinyrnn.nn.parameter import Parameter
@@ -75,9 +75,9 @@ class MultiheadAttention(Module):
         dtype: Any = None,
     ) -> None:
         super().__init__()
-        self.kdim = embed_dim if kdim is None else kdim
-        self.vdim = embed_dim if vdim is None else vdim
-        check_counts(embed_dim=embed_dim, num_heads=num_heads, kdim=self.kdim, vdim=self.vdim)
+        embed_dim, num_heads = check_counts(embed_dim=embed_dim, num_heads=num_heads)
+        self.kdim = embed_dim if kdim is None else check_count("kdim", kdim)
+        self.vdim = embed_dim if vdim is None else check_count("vdim", vdim)
         if embed_dim % num_heads:
             self.fail(f"embed_dim={embed_dim} must be divisible by num_heads={num_heads}")
         self.embed_dim, self.num_heads, self.head_dim = embed_dim, num_heads, embed_dim // num_heads

@@ -30,10 +30,9 @@ class RecurrentLayer(RecurrentModule):
         residual: bool,
         stacklevel: int = 4,
     ) -> None:
-        check_count("num_layers", num_layers)
         for name, value in (("batch_first", batch_first), ("residual", residual)):
             check_flag(name, value)
-        self.num_layers = num_layers
+        self.num_layers = check_count("num_layers", num_layers)
         self.batch_first = batch_first
         self.dropout = check_probability("dropout", dropout, "the probability of an element being zeroed")
         self.bidirectional = bool(bidirectional)

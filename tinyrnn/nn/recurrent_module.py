@@ -24,9 +24,7 @@ class RecurrentModule(Module):
 
     def __init__(self, input_size: int, hidden_size: int) -> None:
         super().__init__()
-        check_counts(input_size=input_size, hidden_size=hidden_size)
-        self.input_size = input_size
-        self.hidden_size = hidden_size
+        self.input_size, self.hidden_size = check_counts(input_size=input_size, hidden_size=hidden_size)
 
     def _check_tensor(self, name: str, value: Any) -> None:
         if not isinstance(value, Tensor):
