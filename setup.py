@@ -107,8 +107,9 @@ def flags_for(source, fast):
     if source.parent.name != CPP.name:
         return []
     flags = ["-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-trapping-math", "-fvisibility=hidden"]
-    level = re.fullmatch(r"x86_64_(v\d)", source.stem)
-    flags += SMALL if level and level[1] == "v2" else fast  # v2 is for processors from before 2013
+    level = re.fullmatch(r"x86_64_(v\d)_\w+", source.stem)
+    seldom_used = source.stem.endswith("_double") or (level and level[1] == "v2")  # v2: processors from before 2013
+    flags += SMALL if seldom_used else fast
     if level and platform.machine() in ("x86_64", "AMD64"):
         flags += [f"-march=x86-64-{level[1]}"] + (["-mprefer-vector-width=512"] if level[1] == "v4" else [])
     return flags

@@ -37,7 +37,7 @@ template <typename T> static void check_gemm(const Table *table, long M, long N,
     problem.a = a, problem.a_row = transposed ? 1 : K, problem.a_col = transposed ? M : 1;
     problem.b = b, problem.b_row = transposed ? 1 : N, problem.b_col = transposed ? K : 1;
     problem.init = init, problem.c = c, problem.c_row = N;
-    table->gemm[sizeof(T) == 8](&problem, 2);
+    table->of[sizeof(T) == 8]->gemm(&problem, 2);
     bool right = true;
     for (long m = 0; m < M; m++)
         for (long n = 0; n < N; n++) {
@@ -68,7 +68,7 @@ template <typename T> static void check_lstm(const Table *table, long steps, lon
     sweep.h_0 = h_0, sweep.c_0 = c_0;
     T *output = (T *)buffer[6], *h_n = (T *)buffer[7], *c_n = (T *)buffer[8];
     sweep.output = output, sweep.output_row = H, sweep.h_n = h_n, sweep.c_n = c_n;
-    bool right = table->recurrent_forward[sizeof(T) == 8](&layer, 2) == 0;
+    bool right = table->of[sizeof(T) == 8]->recurrent_forward(&layer, 2) == 0;
     for (long b = 0; b < B; b++) {
         double h[64], c[64], gates[256];
         for (long j = 0; j < H; j++)
@@ -96,7 +96,7 @@ template <typename T> static void check_lstm(const Table *table, long steps, lon
 template <typename T> static void check_tanh(const Table *table, long n) {
     const T *x = filled<T>(0, n, 12);
     T *y = filled<T>(1, n, 1);
-    table->unary[TANH][sizeof(T) == 8](x, y, n, 2);
+    table->of[sizeof(T) == 8]->unary[TANH](x, y, n, 2);
     bool right = true;
     for (long i = 0; i < n; i++)
         right = right && near(y[i], tanh((double)x[i]));

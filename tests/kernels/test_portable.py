@@ -19,7 +19,8 @@ FLAGS = ["-O1", "-std=c++17", "-fno-exceptions", "-fno-rtti", "-fno-math-errno",
 @pytest.mark.slow
 @pytest.mark.skipif(not (COMPILER and EMULATOR), reason="no aarch64-linux-gnu-g++ or no qemu-aarch64")
 def test_the_kernels_for_arm64_equal_plain_loops(tmp_path):
-    sources = [str(CPP / "portable.cpp"), str(CPP / "tables.cpp"), str(Path(__file__).with_name("portable_check.cpp"))]
+    kernels = [str(CPP / name) for name in ("portable_float.cpp", "portable_double.cpp", "tables.cpp")]
+    sources = [*kernels, str(Path(__file__).with_name("portable_check.cpp"))]
     program = str(tmp_path / "check")
     built = subprocess.run([COMPILER, *FLAGS, f"-I{CPP}", *sources, "-o", program], capture_output=True, text=True)
     assert built.returncode == 0, built.stderr[-3000:]

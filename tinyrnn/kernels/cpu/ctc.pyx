@@ -66,7 +66,7 @@ def ctc_forward(log_probs, targets, input_lengths, target_lengths, blank):
     problem.losses = data(losses)
     cdef bint wide = is_wide(x)
     with nogil:
-        kernels().ctc_forward[wide](&problem, count)
+        kernels(wide).ctc_forward(&problem, count)
     return losses
 
 
@@ -81,5 +81,5 @@ def ctc_backward(grad, log_probs, targets, input_lengths, target_lengths, blank)
     problem.grad, problem.grad_log_probs = data(g), data(result)
     cdef bint wide = is_wide(x)
     with nogil:
-        kernels().ctc_backward[wide](&problem, count)
+        kernels(wide).ctc_backward(&problem, count)
     return result

@@ -19,7 +19,7 @@ cdef void run(cnp.ndarray x, bint ones, cnp.ndarray out, object p, object scale,
     problem.p, problem.scale, problem.seed, problem.call = p, scale, seed, call
     cdef bint wide = is_wide(out)
     with nogil:
-        kernels().dropout[wide](&problem, threads())
+        kernels(wide).dropout(&problem, threads())
 
 
 def dropout_forward(x, p, seed, call):

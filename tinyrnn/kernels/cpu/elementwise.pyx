@@ -50,10 +50,10 @@ cdef void run_operands(
     cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
     cdef bint wide = is_wide(out)
     if n <= SMALL:
-        kernels().binary[function][wide](first, first_step, second, second_step, result, n, 1)
+        kernels(wide).binary[function](first, first_step, second, second_step, result, n, 1)
         return
     with nogil:
-        kernels().binary[function][wide](first, first_step, second, second_step, result, n, threads())
+        kernels(wide).binary[function](first, first_step, second, second_step, result, n, threads())
 
 
 cdef cnp.ndarray run_with_number(int function, cnp.ndarray x, double number, bint number_first, cnp.ndarray out):
@@ -110,10 +110,10 @@ cdef cnp.ndarray run_one(int function, cnp.ndarray x):
     cdef Py_ssize_t n = cnp.PyArray_SIZE(x)
     cdef bint wide = is_wide(x)
     if n <= SMALL:
-        kernels().unary[function][wide](argument, result, n, 1)
+        kernels(wide).unary[function](argument, result, n, 1)
         return out
     with nogil:
-        kernels().unary[function][wide](argument, result, n, threads())
+        kernels(wide).unary[function](argument, result, n, threads())
     return out
 
 
@@ -233,7 +233,7 @@ cdef void run_add_scaled(cnp.ndarray a, cnp.ndarray b, double alpha, cnp.ndarray
     cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
     cdef bint wide = is_wide(out)
     with nogil:
-        kernels().add_scaled[wide](first, second, alpha, result, n, threads())
+        kernels(wide).add_scaled(first, second, alpha, result, n, threads())
 
 
 def clamp_forward(x, low, high):
@@ -257,7 +257,7 @@ cdef void run_clamp(cnp.ndarray x, object low, object high, cnp.ndarray out):
     cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
     cdef bint wide = is_wide(x)
     with nogil:
-        kernels().clamp[wide](numbers, least, most, result, n, threads())
+        kernels(wide).clamp(numbers, least, most, result, n, threads())
 
 
 # In place.

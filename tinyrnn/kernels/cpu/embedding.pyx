@@ -37,7 +37,7 @@ def embedding_forward(weight, ids):
     cdef void* rows = data(result)
     cdef Py_ssize_t row_bytes = width * cnp.PyArray_ITEMSIZE(<cnp.ndarray>weight)
     with nogil:
-        kernels().embedding_forward(table, numbers, rows, count, row_bytes, threads())
+        kernels(False).embedding_forward(table, numbers, rows, count, row_bytes, threads())
     return result.reshape(ids.shape + (width,))
 
 
@@ -60,5 +60,5 @@ def embedding_backward(grad, ids, num_embeddings, padding_idx):
     problem.ids, problem.grad, problem.out = <const int64_t*>data(ids), data(grad), data(result)
     cdef bint wide = is_wide(grad)
     with nogil:
-        kernels().embedding_backward[wide](&problem, threads())
+        kernels(wide).embedding_backward(&problem, threads())
     return result

@@ -63,9 +63,9 @@ cdef void run(GemmProblem* problem, int double_precision):
     cdef double work = <double>problem.batch * problem.M * problem.N * (problem.K + 8)
     if work > LONG:
         with nogil:
-            kernels().gemm[double_precision](problem, threads())
+            kernels(double_precision).gemm(problem, threads())
     else:
-        kernels().gemm[double_precision](problem, threads())
+        kernels(double_precision).gemm(problem, threads())
 
 
 cdef GemmProblem problem_of(cnp.ndarray a, cnp.ndarray b, bint transpose_b):

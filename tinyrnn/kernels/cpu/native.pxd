@@ -1,6 +1,6 @@
-"""The C++ kernels for this processor, for the other compiled modules: `kernels().gemm[0](...)`."""
+"""The C++ kernels for this processor, for the other compiled modules: `kernels(wide).gemm(...)`."""
 
-from tinyrnn.kernels.cpu.table cimport Table
+from tinyrnn.kernels.cpu.table cimport Kernels
 
-cdef const Table* kernels() noexcept nogil
+cdef const Kernels* kernels(bint wide) noexcept nogil
 cdef int threads() noexcept nogil

@@ -10,17 +10,17 @@ TINYRNN_NUM_THREADS       threads to start with; else OMP_NUM_THREADS, else as m
 
 import os
 
-from tinyrnn.kernels.cpu.table cimport Table, available_tables, built_with_openmp, is_forked_child
+from tinyrnn.kernels.cpu.table cimport Kernels, Table, available_tables, built_with_openmp, is_forked_child
 
 MOST_THREADS = 1024  # OpenMP ends the process if the system does not give it as many as it asked for
 
-cdef const Table* _kernels = NULL
+cdef const Table* _table = NULL
 cdef int _threads = 1
 
 
-cdef const Table* kernels() noexcept nogil:
-    """The table of the running kernels."""
-    return _kernels
+cdef const Kernels* kernels(bint wide) noexcept nogil:
+    """The running kernels for float32, or if `wide` for float64."""
+    return _table.of[wide]
 
 
 cdef int threads() noexcept nogil:
@@ -40,16 +40,16 @@ def available_instruction_sets():
 
 def instruction_set():
     """The name of the instruction set whose kernels run."""
-    return _kernels.name.decode()
+    return _table.name.decode()
 
 
 def use_instruction_set(name):
     """Use the kernels for this instruction set, one of `available_instruction_sets()`, from now on."""
-    global _kernels
+    global _table
     names = available_instruction_sets()
     if name not in names:
         raise ValueError(f"expected an instruction set that this processor runs, {', '.join(names)}, got {name!r}")
-    _kernels = available_tables()[names.index(name)]
+    _table = available_tables()[names.index(name)]
 
 
 def has_openmp():
@@ -80,7 +80,7 @@ def peak_flops(num_threads=None, double seconds=0.2, int double_precision=False)
     cdef int count = threads() if num_threads is None else num_threads
     cdef double rate
     with nogil:
-        rate = _kernels.peak_rate[double_precision](seconds, count)
+        rate = kernels(double_precision).peak_rate(seconds, count)
     return rate
 
 

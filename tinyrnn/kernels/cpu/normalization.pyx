@@ -38,7 +38,7 @@ def layer_norm_forward(x, weight, bias, eps):
     problem.y, problem.mean, problem.rstd = data(y), data(mean), data(rstd)
     cdef bint wide = is_wide(x)
     with nogil:
-        kernels().layer_norm_forward[wide](&problem, threads())
+        kernels(wide).layer_norm_forward(&problem, threads())
     return y, mean, rstd
 
 
@@ -58,5 +58,5 @@ def layer_norm_backward(grad, x, mean, rstd, weight):
     problem.grad_x, problem.grad_weight, problem.grad_bias = data(grad_x), data(grad_weight), data(grad_bias)
     cdef bint wide = is_wide(x)
     with nogil:
-        kernels().layer_norm_backward[wide](&problem, threads())
+        kernels(wide).layer_norm_backward(&problem, threads())
     return grad_x, grad_weight, grad_bias

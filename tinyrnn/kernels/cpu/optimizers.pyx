@@ -69,7 +69,7 @@ cdef double sum_of_squares(Parameters parameters, bint wide):
     if sums == NULL:
         raise MemoryError()
     with nogil:
-        kernels().square_sums[wide](parameters.of[wide], parameters.count[wide], sums, threads())
+        kernels(wide).square_sums(parameters.of[wide], parameters.count[wide], sums, threads())
         for k in range(chunks):
             total += sums[k]
     PyMem_Free(sums)
@@ -100,7 +100,7 @@ def scale_inplace(arrays, factor):
             reference.scale_inplace([each], factor)
     with nogil:
         for wide in range(2):
-            kernels().scale_inplace[wide](parameters.of[wide], parameters.count[wide], by, threads())
+            kernels(wide).scale_inplace(parameters.of[wide], parameters.count[wide], by, threads())
 
 
 def sgd_step(params, grads, momentum_buffers, lr, momentum, dampening, weight_decay, nesterov, maximize):
@@ -118,7 +118,7 @@ def sgd_step(params, grads, momentum_buffers, lr, momentum, dampening, weight_de
             reference.sgd_step([param], [grad], buffers, lr, momentum, dampening, weight_decay, nesterov, maximize)
     with nogil:
         for wide in range(2):
-            kernels().sgd_step[wide](parameters.of[wide], parameters.count[wide], &options, threads())
+            kernels(wide).sgd_step(parameters.of[wide], parameters.count[wide], &options, threads())
 
 
 def adam_step(
@@ -147,4 +147,4 @@ def adam_step(
             )
     with nogil:
         for wide in range(2):
-            kernels().adam_step[wide](parameters.of[wide], parameters.count[wide], &options, threads())
+            kernels(wide).adam_step(parameters.of[wide], parameters.count[wide], &options, threads())

@@ -196,9 +196,9 @@ cdef int run(bint backward, LayerProblem* layer, int kind) except -1:
     cdef int number = threads(), wide = kind == cnp.NPY_DOUBLE, failed
     with nogil:
         if backward:
-            failed = kernels().recurrent_backward[wide](layer, number)
+            failed = kernels(wide).recurrent_backward(layer, number)
         else:
-            failed = kernels().recurrent_forward[wide](layer, number)
+            failed = kernels(wide).recurrent_forward(layer, number)
     if failed:
         raise MemoryError("no memory for the work space of a recurrent layer")
     return 0

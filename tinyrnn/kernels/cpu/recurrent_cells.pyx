@@ -54,7 +54,7 @@ cdef tuple run(int step, cnp.ndarray state, tuple arguments, tuple gates):
     for k, each in enumerate(results):
         problem.out[k], problem.out_row[k] = cnp.PyArray_DATA(each), cnp.PyArray_STRIDE(each, 0)
     with nogil:
-        kernels().cell_step[step][wide](&problem, threads())
+        kernels(wide).cell_step[step](&problem, threads())
     return tuple(results)
 
 

@@ -108,7 +108,7 @@ cdef void sum_long_lines(cnp.ndarray x, Lines lines, cnp.ndarray out):
     cdef void* result = data(out)
     cdef bint wide = is_wide(x)
     with nogil:
-        kernels().sum_rows[wide](numbers, result, parts, lines.outer, lines.n, threads())
+        kernels(wide).sum_rows(numbers, result, parts, lines.outer, lines.n, threads())
 
 
 def sum_forward(x, tuple axes):

@@ -46,25 +46,25 @@ cdef cnp.ndarray by_rows(row_kernel kernel, cnp.ndarray a, cnp.ndarray b):
 def softmax_forward(x, axis):
     if not are_rows(x, x, axis):
         return reference.softmax_forward(x, axis)
-    return by_rows(kernels().softmax_forward[is_wide(x)], x, x)
+    return by_rows(kernels(is_wide(x)).softmax_forward, x, x)
 
 
 def softmax_backward(grad, y, axis):
     if not are_rows(grad, y, axis):
         return reference.softmax_backward(grad, y, axis)
-    return by_rows(kernels().softmax_backward[is_wide(y)], grad, y)
+    return by_rows(kernels(is_wide(y)).softmax_backward, grad, y)
 
 
 def log_softmax_forward(x, axis):
     if not are_rows(x, x, axis):
         return reference.log_softmax_forward(x, axis)
-    return by_rows(kernels().log_softmax_forward[is_wide(x)], x, x)
+    return by_rows(kernels(is_wide(x)).log_softmax_forward, x, x)
 
 
 def log_softmax_backward(grad, y, axis):
     if not are_rows(grad, y, axis):
         return reference.log_softmax_backward(grad, y, axis)
-    return by_rows(kernels().log_softmax_backward[is_wide(y)], grad, y)
+    return by_rows(kernels(is_wide(y)).log_softmax_backward, grad, y)
 
 
 # ---- cross-entropy -------------------------------------------------------------------------------------------------
@@ -96,7 +96,7 @@ def cross_entropy_forward(x, target, weight, ignore_index, label_smoothing):
     problem.x, problem.losses, problem.log_probabilities = data(x), data(losses), data(y)
     cdef bint wide = is_wide(x)
     with nogil:
-        kernels().cross_entropy_forward[wide](&problem, threads())
+        kernels(wide).cross_entropy_forward(&problem, threads())
     return losses, y
 
 
@@ -109,5 +109,5 @@ def cross_entropy_backward(grad, log_probabilities, target, weight, ignore_index
     problem.log_probabilities, problem.grad, problem.grad_x = data(y), data(grad), data(result)
     cdef bint wide = is_wide(y)
     with nogil:
-        kernels().cross_entropy_backward[wide](&problem, threads())
+        kernels(wide).cross_entropy_backward(&problem, threads())
     return result

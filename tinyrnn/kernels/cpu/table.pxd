@@ -1,4 +1,4 @@
-"""cpp/table.h, for Cython: the C++ kernels, which come in one table per instruction set."""
+"""cpp/table.h, for Cython: the C++ kernels, which come in tables, for each instruction set one per type of number."""
 
 from libc.stdint cimport int64_t, uint64_t
 
@@ -163,40 +163,42 @@ cdef extern from "table.h" nogil:
         int directions
         SweepProblem[2] sweep
 
-    struct Table:
-        const char* name
-        int vector_bytes
-        double (*peak_rate[2])(double seconds, int threads) noexcept nogil
-        void (*gemm[2])(const GemmProblem* problem, int threads) noexcept nogil
-        int (*recurrent_forward[2])(const LayerProblem* layer, int threads) noexcept nogil
-        int (*recurrent_backward[2])(const LayerProblem* layer, int threads) noexcept nogil
-        void (*unary[UNARY_FUNCTIONS][2])(const void* x, void* y, long n, int threads) noexcept nogil
-        void (*binary[BINARY_FUNCTIONS][2])(
+    struct Kernels:
+        double (*peak_rate)(double seconds, int threads) noexcept nogil
+        void (*gemm)(const GemmProblem* problem, int threads) noexcept nogil
+        int (*recurrent_forward)(const LayerProblem* layer, int threads) noexcept nogil
+        int (*recurrent_backward)(const LayerProblem* layer, int threads) noexcept nogil
+        void (*unary[UNARY_FUNCTIONS])(const void* x, void* y, long n, int threads) noexcept nogil
+        void (*binary[BINARY_FUNCTIONS])(
             const void* a, long a_step, const void* b, long b_step, void* y, long n, int threads
         ) noexcept nogil
-        void (*add_scaled[2])(const void* a, const void* b, double alpha, void* y, long n, int threads) noexcept nogil
-        void (*clamp[2])(const void* x, double low, double high, void* y, long n, int threads) noexcept nogil
-        void (*sum_rows[2])(const void* x, void* out, double* parts, long rows, long n, int threads) noexcept nogil
-        void (*softmax_forward[2])(const RowsProblem* problem, int threads) noexcept nogil
-        void (*softmax_backward[2])(const RowsProblem* problem, int threads) noexcept nogil
-        void (*log_softmax_forward[2])(const RowsProblem* problem, int threads) noexcept nogil
-        void (*log_softmax_backward[2])(const RowsProblem* problem, int threads) noexcept nogil
-        void (*cross_entropy_forward[2])(const CrossEntropyProblem* problem, int threads) noexcept nogil
-        void (*cross_entropy_backward[2])(const CrossEntropyProblem* problem, int threads) noexcept nogil
-        void (*ctc_forward[2])(const CtcProblem* problem, int threads) noexcept nogil
-        void (*ctc_backward[2])(const CtcProblem* problem, int threads) noexcept nogil
-        void (*layer_norm_forward[2])(const LayerNormProblem* problem, int threads) noexcept nogil
-        void (*layer_norm_backward[2])(const LayerNormProblem* problem, int threads) noexcept nogil
+        void (*add_scaled)(const void* a, const void* b, double alpha, void* y, long n, int threads) noexcept nogil
+        void (*clamp)(const void* x, double low, double high, void* y, long n, int threads) noexcept nogil
+        void (*sum_rows)(const void* x, void* out, double* parts, long rows, long n, int threads) noexcept nogil
+        void (*softmax_forward)(const RowsProblem* problem, int threads) noexcept nogil
+        void (*softmax_backward)(const RowsProblem* problem, int threads) noexcept nogil
+        void (*log_softmax_forward)(const RowsProblem* problem, int threads) noexcept nogil
+        void (*log_softmax_backward)(const RowsProblem* problem, int threads) noexcept nogil
+        void (*cross_entropy_forward)(const CrossEntropyProblem* problem, int threads) noexcept nogil
+        void (*cross_entropy_backward)(const CrossEntropyProblem* problem, int threads) noexcept nogil
+        void (*ctc_forward)(const CtcProblem* problem, int threads) noexcept nogil
+        void (*ctc_backward)(const CtcProblem* problem, int threads) noexcept nogil
+        void (*layer_norm_forward)(const LayerNormProblem* problem, int threads) noexcept nogil
+        void (*layer_norm_backward)(const LayerNormProblem* problem, int threads) noexcept nogil
         void (*embedding_forward)(
             const void* table, const int64_t* ids, void* out, long count, long row_bytes, int threads
         ) noexcept nogil
-        void (*embedding_backward[2])(const EmbeddingProblem* problem, int threads) noexcept nogil
-        void (*dropout[2])(const DropoutProblem* problem, int threads) noexcept nogil
-        void (*square_sums[2])(const Parameter* parameters, long count, double* sums, int threads) noexcept nogil
-        void (*scale_inplace[2])(const Parameter* parameters, long count, double factor, int threads) noexcept nogil
-        void (*sgd_step[2])(const Parameter* parameters, long count, const SgdOptions* options, int threads) noexcept nogil
-        void (*adam_step[2])(const Parameter* parameters, long count, const AdamOptions* options, int threads) noexcept nogil
-        void (*cell_step[CELL_STEPS][2])(const CellProblem* problem, int threads) noexcept nogil
+        void (*embedding_backward)(const EmbeddingProblem* problem, int threads) noexcept nogil
+        void (*dropout)(const DropoutProblem* problem, int threads) noexcept nogil
+        void (*square_sums)(const Parameter* parameters, long count, double* sums, int threads) noexcept nogil
+        void (*scale_inplace)(const Parameter* parameters, long count, double factor, int threads) noexcept nogil
+        void (*sgd_step)(const Parameter* parameters, long count, const SgdOptions* options, int threads) noexcept nogil
+        void (*adam_step)(const Parameter* parameters, long count, const AdamOptions* options, int threads) noexcept nogil
+        void (*cell_step[CELL_STEPS])(const CellProblem* problem, int threads) noexcept nogil
+
+    struct Table:
+        const char* name
+        const Kernels* of[2]
 
     const Table* const* available_tables()
     bint is_forked_child()

@@ -1,4 +1,5 @@
-/* All kernels for one instruction set, and their table. Included by the .cpp file of each, after it defined TINYRNN_ISA. */
+/* All kernels for one instruction set and type of number, and their table. Included by the .cpp file of each, after it defined
+   TINYRNN_ISA and REAL. */
 #pragma once
 
 #include "ctc.h"
@@ -15,46 +16,41 @@
 #include "sums.h"
 #include "table.h"
 
-#define BOTH(kernel) {kernel<float>, kernel<double>}
-#define BOTH_OF(kernel, function) {kernel<float, function>, kernel<double, function>}
-
 namespace TINYRNN_ISA {
 
-extern const Table table;
-const Table table = {
-    TINYRNN_ISA_NAME,
-    VECTOR_BYTES,
-    BOTH(peak_rate),
-    BOTH(gemm),
-    {BOTH_OF(unary, Neg), BOTH_OF(unary, Exponential), BOTH_OF(unary, TanhForward), BOTH_OF(unary, SigmoidForward),
-     BOTH_OF(unary, ReluForward), BOTH_OF(unary, SiluForward)},
-    {BOTH_OF(binary, Add), BOTH_OF(binary, Sub), BOTH_OF(binary, Mul), BOTH_OF(binary, Div), BOTH_OF(binary, TanhBackward),
-     BOTH_OF(binary, SigmoidBackward), BOTH_OF(binary, ReluBackward), BOTH_OF(binary, SiluBackward)},
-    BOTH(add_scaled),
-    BOTH(clamp),
-    BOTH(sum_rows),
-    BOTH(softmax_forward),
-    BOTH(softmax_backward),
-    BOTH(log_softmax_forward),
-    BOTH(log_softmax_backward),
-    BOTH(cross_entropy_forward),
-    BOTH(cross_entropy_backward),
-    BOTH(ctc_forward),
-    BOTH(ctc_backward),
-    BOTH(layer_norm_forward),
-    BOTH(layer_norm_backward),
+extern const Kernels kernels;
+const Kernels kernels = {
+    peak_rate<REAL>,
+    gemm<REAL>,
+    {unary<REAL, Neg>, unary<REAL, Exponential>, unary<REAL, TanhForward>, unary<REAL, SigmoidForward>,
+     unary<REAL, ReluForward>, unary<REAL, SiluForward>},
+    {binary<REAL, Add>, binary<REAL, Sub>, binary<REAL, Mul>, binary<REAL, Div>, binary<REAL, TanhBackward>,
+     binary<REAL, SigmoidBackward>, binary<REAL, ReluBackward>, binary<REAL, SiluBackward>},
+    add_scaled<REAL>,
+    clamp<REAL>,
+    sum_rows<REAL>,
+    softmax_forward<REAL>,
+    softmax_backward<REAL>,
+    log_softmax_forward<REAL>,
+    log_softmax_backward<REAL>,
+    cross_entropy_forward<REAL>,
+    cross_entropy_backward<REAL>,
+    ctc_forward<REAL>,
+    ctc_backward<REAL>,
+    layer_norm_forward<REAL>,
+    layer_norm_backward<REAL>,
     embedding_forward,
-    BOTH(embedding_backward),
-    BOTH(dropout),
-    BOTH(square_sums),
-    BOTH(scale_inplace),
-    BOTH(sgd_step),
-    BOTH(adam_step),
-    {BOTH_OF(cell_step, RnnTanhForward), BOTH_OF(cell_step, RnnTanhBackward), BOTH_OF(cell_step, RnnReluForward),
-     BOTH_OF(cell_step, RnnReluBackward), BOTH_OF(cell_step, LstmForward), BOTH_OF(cell_step, LstmBackward),
-     BOTH_OF(cell_step, GruForward), BOTH_OF(cell_step, GruBackward)},
-    BOTH(recurrent_forward),
-    BOTH(recurrent_backward),
+    embedding_backward<REAL>,
+    dropout<REAL>,
+    square_sums<REAL>,
+    scale_inplace<REAL>,
+    sgd_step<REAL>,
+    adam_step<REAL>,
+    {cell_step<REAL, RnnTanhForward>, cell_step<REAL, RnnTanhBackward>, cell_step<REAL, RnnReluForward>,
+     cell_step<REAL, RnnReluBackward>, cell_step<REAL, LstmForward>, cell_step<REAL, LstmBackward>,
+     cell_step<REAL, GruForward>, cell_step<REAL, GruBackward>},
+    recurrent_forward<REAL>,
+    recurrent_backward<REAL>,
 };
 
 } // namespace TINYRNN_ISA

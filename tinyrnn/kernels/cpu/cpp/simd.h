@@ -1,8 +1,8 @@
 /* Vectors of floats and doubles as wide as the instruction set has them, on GCC's and Clang's vector extensions.
 
-   This header and all that include it are compiled once per instruction set, each time in a namespace of its own
-   (TINYRNN_ISA, set by the .cpp files), so that the linker can never put a function of a newer processor in the place of
-   one for an older. For the same reason nothing here uses templates of the standard library. */
+   This header and all that include it are compiled for each instruction set and type of number, each time in a namespace of
+   its own (TINYRNN_ISA, set by the .cpp files), so that the linker can never put a function of a newer processor in the place
+   of one for an older. For the same reason nothing here uses templates of the standard library. */
 #pragma once
 
 #include <stdint.h>

@@ -1,7 +1,7 @@
-/* What the C++ kernels offer to Cython: one table of function pointers, filled once per instruction set.
+/* What the C++ kernels offer to Cython: tables of function pointers, for each instruction set one for float and one for double.
 
-   Of every pair [2] the first is for float, the second for double; void* are arrays of that type. Sizes and strides are in
-   elements. `threads` is the most threads that may be used. table.pxd says the same to Cython. */
+   void* are arrays of that type. Sizes and strides are in elements. `threads` is the most threads that may be used. table.pxd
+   says the same to Cython. */
 #pragma once
 
 #include <stdint.h>
@@ -174,41 +174,46 @@ struct LayerProblem {
     struct SweepProblem sweep[2];
 };
 
-struct Table {
-    const char *name; /* x86-64-v4, ... */
-    int vector_bytes;
+/* The kernels for one type of number. */
+struct Kernels {
     /* Runs independent fused multiply-adds for about `seconds` and returns floating-point operations per second. */
-    double (*peak_rate[2])(double seconds, int threads);
-    void (*gemm[2])(const struct GemmProblem *problem, int threads);
-    void (*unary[UNARY_FUNCTIONS][2])(const void *x, void *y, long n, int threads);
+    double (*peak_rate)(double seconds, int threads);
+    void (*gemm)(const struct GemmProblem *problem, int threads);
+    void (*unary[UNARY_FUNCTIONS])(const void *x, void *y, long n, int threads);
     /* step 0: one number in the place of an array */
-    void (*binary[BINARY_FUNCTIONS][2])(const void *a, long a_step, const void *b, long b_step, void *y, long n, int threads);
-    void (*add_scaled[2])(const void *a, const void *b, double alpha, void *y, long n, int threads);
-    void (*clamp[2])(const void *x, double low, double high, void *y, long n, int threads);
+    void (*binary[BINARY_FUNCTIONS])(const void *a, long a_step, const void *b, long b_step, void *y, long n, int threads);
+    void (*add_scaled)(const void *a, const void *b, double alpha, void *y, long n, int threads);
+    void (*clamp)(const void *x, double low, double high, void *y, long n, int threads);
     /* parts: rows times the parts of SUM_PART elements in n */
-    void (*sum_rows[2])(const void *x, void *out, double *parts, long rows, long n, int threads);
-    void (*softmax_forward[2])(const struct RowsProblem *problem, int threads);
-    void (*softmax_backward[2])(const struct RowsProblem *problem, int threads);
-    void (*log_softmax_forward[2])(const struct RowsProblem *problem, int threads);
-    void (*log_softmax_backward[2])(const struct RowsProblem *problem, int threads);
-    void (*cross_entropy_forward[2])(const struct CrossEntropyProblem *problem, int threads);
-    void (*cross_entropy_backward[2])(const struct CrossEntropyProblem *problem, int threads);
-    void (*ctc_forward[2])(const struct CtcProblem *problem, int threads);
-    void (*ctc_backward[2])(const struct CtcProblem *problem, int threads);
-    void (*layer_norm_forward[2])(const struct LayerNormProblem *problem, int threads);
-    void (*layer_norm_backward[2])(const struct LayerNormProblem *problem, int threads);
+    void (*sum_rows)(const void *x, void *out, double *parts, long rows, long n, int threads);
+    void (*softmax_forward)(const struct RowsProblem *problem, int threads);
+    void (*softmax_backward)(const struct RowsProblem *problem, int threads);
+    void (*log_softmax_forward)(const struct RowsProblem *problem, int threads);
+    void (*log_softmax_backward)(const struct RowsProblem *problem, int threads);
+    void (*cross_entropy_forward)(const struct CrossEntropyProblem *problem, int threads);
+    void (*cross_entropy_backward)(const struct CrossEntropyProblem *problem, int threads);
+    void (*ctc_forward)(const struct CtcProblem *problem, int threads);
+    void (*ctc_backward)(const struct CtcProblem *problem, int threads);
+    void (*layer_norm_forward)(const struct LayerNormProblem *problem, int threads);
+    void (*layer_norm_backward)(const struct LayerNormProblem *problem, int threads);
     void (*embedding_forward)(const void *table, const int64_t *ids, void *out, long count, long row_bytes, int threads);
-    void (*embedding_backward[2])(const struct EmbeddingProblem *problem, int threads);
-    void (*dropout[2])(const struct DropoutProblem *problem, int threads);
+    void (*embedding_backward)(const struct EmbeddingProblem *problem, int threads);
+    void (*dropout)(const struct DropoutProblem *problem, int threads);
     /* sums: one number for each chunk of every parameter */
-    void (*square_sums[2])(const struct Parameter *parameters, long count, double *sums, int threads);
-    void (*scale_inplace[2])(const struct Parameter *parameters, long count, double factor, int threads);
-    void (*sgd_step[2])(const struct Parameter *parameters, long count, const struct SgdOptions *options, int threads);
-    void (*adam_step[2])(const struct Parameter *parameters, long count, const struct AdamOptions *options, int threads);
-    void (*cell_step[CELL_STEPS][2])(const struct CellProblem *problem, int threads);
+    void (*square_sums)(const struct Parameter *parameters, long count, double *sums, int threads);
+    void (*scale_inplace)(const struct Parameter *parameters, long count, double factor, int threads);
+    void (*sgd_step)(const struct Parameter *parameters, long count, const struct SgdOptions *options, int threads);
+    void (*adam_step)(const struct Parameter *parameters, long count, const struct AdamOptions *options, int threads);
+    void (*cell_step[CELL_STEPS])(const struct CellProblem *problem, int threads);
     /* 0, or 1 if there is no memory. */
-    int (*recurrent_forward[2])(const struct LayerProblem *layer, int threads);
-    int (*recurrent_backward[2])(const struct LayerProblem *layer, int threads);
+    int (*recurrent_forward)(const struct LayerProblem *layer, int threads);
+    int (*recurrent_backward)(const struct LayerProblem *layer, int threads);
+};
+
+/* Those of one instruction set: x86-64-v4, ... */
+struct Table {
+    const char *name;
+    const struct Kernels *of[2]; /* for float, and for double */
 };
 
 /* The tables of this build that this processor can run, the best first; the list ends with nullptr. */

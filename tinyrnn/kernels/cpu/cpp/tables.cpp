@@ -28,17 +28,17 @@ static void note_fork() {
 }
 #endif
 
+/* The table of an instruction set, whose kernels lie in two namespaces. */
+#define TABLE(set, name) \
+    namespace set##_float { extern const Kernels kernels; } \
+    namespace set##_double { extern const Kernels kernels; } \
+    static const Table set = {name, {&set##_float::kernels, &set##_double::kernels}};
+
 #if defined(__x86_64__)
 
-namespace x86_64_v2 {
-extern const Table table;
-}
-namespace x86_64_v3 {
-extern const Table table;
-}
-namespace x86_64_v4 {
-extern const Table table;
-}
+TABLE(x86_64_v2, "x86-64-v2")
+TABLE(x86_64_v3, "x86-64-v3")
+TABLE(x86_64_v4, "x86-64-v4")
 
 /* What v3 is besides AVX2 and its like, and not every compiler's builtin knows. */
 static int has_f16c_movbe_lzcnt() {
@@ -67,22 +67,24 @@ static int find(const Table **found) {
     int count = 0;
     __builtin_cpu_init();
     if (has_v4())
-        found[count++] = &x86_64_v4::table;
+        found[count++] = &x86_64_v4;
     if (has_v3())
-        found[count++] = &x86_64_v3::table;
+        found[count++] = &x86_64_v3;
     if (has_v2())
-        found[count++] = &x86_64_v2::table;
+        found[count++] = &x86_64_v2;
     return count;
 }
 
 #else
 
-namespace portable {
-extern const Table table;
-}
+#if defined(__aarch64__)
+TABLE(portable, "arm64")
+#else
+TABLE(portable, "portable")
+#endif
 
 static int find(const Table **found) {
-    found[0] = &portable::table;
+    found[0] = &portable;
     return 1;
 }
 

@@ -1,0 +1,6 @@
+/* The double kernels for processors other than x86-64, such as arm64 (NEON), with the compiler's default instruction set. */
+#if !defined(__x86_64__)
+#define TINYRNN_ISA portable_double
+#define REAL double
+#include "kernels.h"
+#endif

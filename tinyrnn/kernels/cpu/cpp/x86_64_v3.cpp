@@ -1,6 +1,0 @@
-/* The kernels for x86-64-v3 (AVX2 and FMA: most since 2013). setup.py gives the compiler the flags. */
-#if defined(__x86_64__)
-#define TINYRNN_ISA x86_64_v3
-#define TINYRNN_ISA_NAME "x86-64-v3"
-#include "kernels.h"
-#endif
