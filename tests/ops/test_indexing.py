@@ -279,3 +279,8 @@ def test_errors(name):
     program, kind, sentence = ERRORS[name]
     with pytest.raises(kind, match=sentence):
         program(leaf(M))
+
+
+def test_gather_by_a_single_index():
+    check(lambda lib, x, i: x[0].gather(0, i), M[0], np.array(0))
+    check(lambda lib, x, i: x.gather(0, i), M[0], np.array(3))
