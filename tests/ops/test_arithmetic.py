@@ -467,3 +467,13 @@ def test_a_broadcast_operand_that_is_written_to_is_noticed(recorded):
     row.add_(1)
     with pytest.raises(RuntimeError, match=r"modified by an inplace operation: mul .* written to since"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["add", "sub"])
+def test_a_multiple_by_a_number_of_numpy_keeps_the_dtype(name):
+    for x in (tinyrnn.ones(3, 2).t(), tinyrnn.ones(2, dtype=tinyrnn.float16), tinyrnn.ones(2)):
+        y = x.clone().requires_grad_()
+        result = getattr(x, name)(y, alpha=np.float64(0.5))
+        assert result.dtype is x.dtype
+        result.sum().backward()
+        assert y.grad.dtype is x.dtype and y.grad.flatten()[0].item() == (0.5 if name == "add" else -0.5)
