@@ -477,3 +477,12 @@ def test_a_multiple_by_a_number_of_numpy_keeps_the_dtype(name):
         assert result.dtype is x.dtype
         result.sum().backward()
         assert y.grad.dtype is x.dtype and y.grad.flatten()[0].item() == (0.5 if name == "add" else -0.5)
+
+
+def test_numbers_too_large_or_small_for_16_bits_are_no_obstacle(torch):
+    def results(lib):
+        x = lib.tensor([1e-3, 0.0, 60000.0, 3.0]).to(lib.float16)
+        return [x * 65536.0, x * 1e-8, x / 65536.0, x / 1e9, x + 1e5, x.clone().mul_(65536.0), x.clone().div_(1e9)]
+
+    for result, expected in zip(results(tinyrnn), results(torch), strict=True):
+        np.testing.assert_array_equal(result.numpy(), expected.numpy())

@@ -11,6 +11,7 @@ import numpy as np
 
 from tinyrnn.kernels.narrow import in_32_bits as _in_32_bits
 from tinyrnn.kernels.narrow import widened as _widened
+from tinyrnn.kernels.narrow import with_number_in_32_bits as _with_number_in_32_bits
 from tinyrnn.kernels.narrow import written_in_32_bits as _written_in_32_bits
 from tinyrnn.kernels.reference_activations import (  # noqa: F401
     erf_forward,
@@ -44,21 +45,25 @@ _quiet = np.errstate(all="ignore")  # overflow gives inf and 0 / 0 NaN without a
 
 
 @_quiet
+@_with_number_in_32_bits
 def add_forward(a, b):
     return np.add(a, b)
 
 
 @_quiet
+@_with_number_in_32_bits
 def sub_forward(a, b):
     return np.subtract(a, b)
 
 
 @_quiet
+@_with_number_in_32_bits
 def mul_forward(a, b):
     return np.multiply(a, b)
 
 
 @_quiet
+@_with_number_in_32_bits
 def div_forward(a, b):
     return np.true_divide(a, b)
 
