@@ -486,3 +486,15 @@ def test_numbers_too_large_or_small_for_16_bits_are_no_obstacle(torch):
 
     for result, expected in zip(results(tinyrnn), results(torch), strict=True):
         np.testing.assert_array_equal(result.numpy(), expected.numpy())
+
+
+def test_choosing_between_arrays_by_a_tensor_gives_a_tensor():
+    chosen = selection.where(new(np.array([True, False])), np.ones(2), np.zeros(2))
+    assert isinstance(chosen, tinyrnn.Tensor) and chosen.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("bound", ["1", [0.5], 1j])
+def test_bounds_are_tensors_or_numbers(bound):
+    for clamp in (selection.clamp, tinyrnn.Tensor.clamp_):
+        with pytest.raises(TypeError, match=f"expected a tensor or a number, got {type(bound).__name__}"):
+            clamp(tinyrnn.ones(1), bound)
