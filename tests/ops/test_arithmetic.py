@@ -479,13 +479,22 @@ def test_a_multiple_by_a_number_of_numpy_keeps_the_dtype(name):
         assert y.grad.dtype is x.dtype and y.grad.flatten()[0].item() == (0.5 if name == "add" else -0.5)
 
 
-def test_numbers_too_large_or_small_for_16_bits_are_no_obstacle(torch):
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("number", [0.9, 3, -7.3, 1e-7, 65536.0, 100_001])
+def test_numbers_beside_16_bits_equal_pytorch(torch, number, dtype):
+    """Factors and divisors may be too large or small for 16 bits and are not rounded; what is added is."""
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    spread = np.random.default_rng(0).normal(size=200) * 10 ** np.linspace(-4, 4, 200)
+
     def results(lib):
-        x = lib.tensor([1e-3, 0.0, 60000.0, 3.0]).to(lib.float16)
-        return [x * 65536.0, x * 1e-8, x / 65536.0, x / 1e9, x + 1e5, x.clone().mul_(65536.0), x.clone().div_(1e9)]
+        x = lib.tensor([0.0, *spread.tolist()]).to(getattr(lib, dtype))
+        results = [x * number, number * x, x / number, x + number, number + x, x - number, number - x]
+        return results + [getattr(x.clone(), name)(number) for name in ("mul_", "div_", "add_", "sub_")]
 
     for result, expected in zip(results(tinyrnn), results(torch), strict=True):
-        np.testing.assert_array_equal(result.numpy(), expected.numpy())
+        assert result.dtype.name == dtype
+        np.testing.assert_array_equal(result.float().numpy(), expected.float().numpy())
 
 
 def test_choosing_between_arrays_by_a_tensor_gives_a_tensor():

@@ -116,7 +116,7 @@ def mul(input, other):
     product = small_mul(array(input), array(other))
     if product is not None:
         return record(mul_backward, (input, other), product, (if_wanted(input, other), if_wanted(other, input)))
-    a, b = operands(input, other)
+    a, b = operands(input, other, False, True)
     x, y = array(a), array(b)
     return record(mul_backward, (a, b), kernels_of(x, y).mul_forward(x, y), (if_wanted(a, b), if_wanted(b, a)))
 
@@ -130,7 +130,7 @@ def div(input, other):
     quotient = small_div(array(input), array(other))
     if quotient is not None:
         return record(div_backward, (input, other), quotient, (if_wanted(input, other), other))
-    a, b = operands(input, other, as_floats=True)
+    a, b = operands(input, other, True, True)
     x, y = array(a), array(b)
     return record(div_backward, (a, b), kernels_of(x, y).div_forward(x, y), (if_wanted(a, b), b))
 
