@@ -20,6 +20,7 @@ m.asarray([1.0]) | m.asarray(np.ones(2)) | m.from_numpy(np.arange(3, dtype=np.in
 m.zeros(2, 3) | m.zeros((2, 3)) | m.zeros([2]) | m.zeros(()) | m.zeros(0) | m.ones(2, dtype=m.bool) | m.ones(m.Size([2, 1]))
 m.full((2,), True) | m.full((2,), 1) | m.full((2,), 1.5) | m.full((2, 2), 1, dtype=m.float64) | m.full((), m.tensor(3))
 m.arange(3) | m.arange(3.0) | m.arange(1, 2, 0.25) | m.arange(5, 0, -2) | m.arange(0, 1, 0.1) | m.arange(2, 5) | m.arange(0)
+m.arange(-1.5, 4, dtype=m.int64) | m.arange(2.5, 10, 2.5, dtype=m.int64) | m.arange(-1.5, 9, 2.5, dtype=m.int32)
 m.arange(3, dtype=m.float64) | m.arange(1, 2.5) | m.arange(end=3) | m.arange(start=1, end=3) | m.arange(0.5, 3) | m.arange(True)
 m.linspace(0, 1, 5) | m.linspace(0, 1, 1) | m.linspace(3, -3, 4, dtype=m.float64) | m.linspace(0, 10, 5, dtype=m.int64)
 m.linspace(0, 1, 0) | m.eye(3) | m.eye(2, 3) | m.eye(3, 2, dtype=m.int64) | m.eye(0) | m.zeros(2, 0, requires_grad=True)

@@ -317,16 +317,20 @@ def arange(
     if end is None:
         start, end = 0, start
     start, end, step = (x.item() if hasattr(x, "item") else x for x in (start, end, step))
-    if step == 0:
-        raise RuntimeError("step must be nonzero")
     floating = isinstance(start, float) or isinstance(end, float) or isinstance(step, float)
     if floating and not all(math.isfinite(x) for x in (start, end, step)):
         raise RuntimeError(f"unsupported range: {start} -> {end}")
+    found = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype() if floating else dtypes.int64
+    if found is dtypes.int64:
+        start, end, step, floating = int(start), int(end), int(step), False
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
     if (end - start) * step < 0:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: arange({start}, {end}, {step})")
-    found = dtypes.as_dtype(dtype) if dtype is not None else dtypes.get_default_dtype() if floating else dtypes.int64
     if floating:
         count = math.ceil((end - start) / step)
+        if found.numpy.kind in "iu":  # as in PyTorch, whose steps are whole then, though the count is not of whole ones
+            start, step = int(start), int(step)
         numbers = np.arange(count, dtype=np.float64) * step + start
     else:
         numbers = np.arange(start, end, step, dtype=np.int64)

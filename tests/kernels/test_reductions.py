@@ -47,9 +47,10 @@ def test_sums(rng, shape, dtype):
 
 
 def test_sums_of_float32_are_rounded_once():
+    compiled = pytest.importorskip("tinyrnn.kernels.cpu.reductions")
     x = np.float32([2**24, 1, 1, 1, -(2**24)] * 10)
-    assert cpu.sum_forward(x, (0,)) == 30
-    assert cpu.sum_forward(np.stack([x, x], 1), (0,)).tolist() == [30, 30]
+    assert compiled.sum_forward(x, (0,)) == 30
+    assert compiled.sum_forward(np.stack([x, x], 1), (0,)).tolist() == [30, 30]
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, bool])

@@ -467,3 +467,43 @@ def test_a_broadcast_operand_that_is_written_to_is_noticed(recorded):
     row.add_(1)
     with pytest.raises(RuntimeError, match=r"modified by an inplace operation: mul .* written to since"):
         y.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["add", "sub"])
+def test_a_multiple_by_a_number_of_numpy_keeps_the_dtype(name):
+    for x in (tinyrnn.ones(3, 2).t(), tinyrnn.ones(2, dtype=tinyrnn.float16), tinyrnn.ones(2)):
+        y = x.clone().requires_grad_()
+        result = getattr(x, name)(y, alpha=np.float64(0.5))
+        assert result.dtype is x.dtype
+        result.sum().backward()
+        assert y.grad.dtype is x.dtype and y.grad.flatten()[0].item() == (0.5 if name == "add" else -0.5)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "bfloat16"])
+@pytest.mark.parametrize("number", [0.9, 3, -7.3, 1e-7, 65536.0, 100_001])
+def test_numbers_beside_16_bits_equal_pytorch(torch, number, dtype):
+    """Factors and divisors may be too large or small for 16 bits and are not rounded; what is added is."""
+    if dtype == "bfloat16":
+        pytest.importorskip("ml_dtypes")
+    spread = np.random.default_rng(0).normal(size=200) * 10 ** np.linspace(-4, 4, 200)
+
+    def results(lib):
+        x = lib.tensor([0.0, *spread.tolist()]).to(getattr(lib, dtype))
+        results = [x * number, number * x, x / number, x + number, number + x, x - number, number - x]
+        return results + [getattr(x.clone(), name)(number) for name in ("mul_", "div_", "add_", "sub_")]
+
+    for result, expected in zip(results(tinyrnn), results(torch), strict=True):
+        assert result.dtype.name == dtype
+        np.testing.assert_array_equal(result.float().numpy(), expected.float().numpy())
+
+
+def test_choosing_between_arrays_by_a_tensor_gives_a_tensor():
+    chosen = selection.where(new(np.array([True, False])), np.ones(2), np.zeros(2))
+    assert isinstance(chosen, tinyrnn.Tensor) and chosen.tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("bound", ["1", [0.5], 1j])
+def test_bounds_are_tensors_or_numbers(bound):
+    for clamp in (selection.clamp, tinyrnn.Tensor.clamp_):
+        with pytest.raises(TypeError, match=f"expected a tensor or a number, got {type(bound).__name__}"):
+            clamp(tinyrnn.ones(1), bound)

@@ -260,3 +260,14 @@ X, T2, TEN, TWO = tinyrnn.zeros(10, 2, 5), tinyrnn.tensor([[1, 2], [3, 4]]), (10
 def test_errors(arguments, options, error, message):
     with pytest.raises(error, match=message):
         ctc_loss(*arguments, **options)
+
+
+def test_lengths_may_change_before_backward():
+    x = log_softmax(tinyrnn.zeros(4, 2, 3), 2).requires_grad_()
+    targets, steps, labels = tinyrnn.tensor([[1, 2], [2, 1]]), tinyrnn.tensor([4, 3]), tinyrnn.tensor([2, 1])
+    (expected,) = grad(ctc_loss(x, targets, steps, labels), [x])
+    loss = ctc_loss(x, targets, steps, labels)
+    steps.add_(10**9)
+    labels.add_(10**9)
+    (gradient,) = grad(loss, [x])
+    np.testing.assert_array_equal(gradient.array, expected.array)

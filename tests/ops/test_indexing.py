@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ import tinyrnn
 from tinyrnn.engine.backward import gradients_of
 from tinyrnn.engine.base import wrap
 from tinyrnn.engine.tape import requires_grad
+from tinyrnn.ops.indexing import ALL, add_at
 
 X = np.random.default_rng(1).standard_normal((3, 4, 2, 3))
 M = np.random.default_rng(2).standard_normal((4, 5))
@@ -279,3 +281,20 @@ def test_errors(name):
     program, kind, sentence = ERRORS[name]
     with pytest.raises(kind, match=sentence):
         program(leaf(M))
+
+
+def test_gather_by_a_single_index():
+    check(lambda lib, x, i: x[0].gather(0, i), M[0], np.array(0))
+    check(lambda lib, x, i: x.gather(0, i), M[0], np.array(3))
+
+
+def test_a_few_rows_of_many_are_added_up_without_a_second_table():
+    total = np.zeros((4000, 64))
+    tracemalloc.start()
+    try:
+        add_at(total, (np.array([3, 3999, 3]), ALL), np.ones((3, 64)))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < total.nbytes / 2
+    assert total[3].tolist() == [2] * 64 and total[3999].tolist() == [1] * 64 and total.sum() == 192

@@ -254,3 +254,14 @@ def test_binary_losses_at_the_ends():
 
 def test_smooth_l1_is_l1_for_beta_0():
     check_parity("smooth_l1_loss", pair("l1_loss", (3,)), {"beta": 0})
+
+
+@pytest.mark.parametrize("loss", [losses.cross_entropy, losses.nll_loss])
+def test_targets_may_change_before_backward(loss):
+    x, targets = leaf(np.zeros((2, 3))), np.array([0, 2])
+    y = loss(x, targets, reduction="sum")
+    targets[:] = 10**9
+    y.backward()
+    expected = leaf(np.zeros((2, 3)))
+    loss(expected, np.array([0, 2]), reduction="sum").backward()
+    np.testing.assert_array_equal(x.grad.array, expected.grad.array)

@@ -237,6 +237,7 @@ ERRORS = {
         RuntimeError,
         r"expanded size of the tensor \(5\) must match the existing size \(3\)",
     ),
+    "expand too many": (lambda x: x.expand([1] * 5000 + [2, 3, 4]), RuntimeError, "at most 64 sizes, .* got 5003"),
     "expand fewer": (lambda x: x.expand(4), RuntimeError, "must be greater or equal"),
     "repeat": (lambda x: x.repeat(2), RuntimeError, "can not be smaller than number of dimensions"),
     "movedim": (lambda x: x.movedim((0, 1), 0), RuntimeError, "same number"),

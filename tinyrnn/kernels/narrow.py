@@ -32,6 +32,19 @@ def in_32_bits(kernel, at=0):
     return run
 
 
+def with_number_in_32_bits(kernel):
+    """A kernel of two operands that computes in 32 bits if one is a Python number: 16 may have no place for it."""
+    first, second = in_32_bits(kernel, 0), in_32_bits(kernel, 1)
+
+    @functools.wraps(kernel)
+    def run(a, b):
+        if not hasattr(a, "dtype"):
+            return second(a, b)
+        return kernel(a, b) if hasattr(b, "dtype") else first(a, b)
+
+    return run
+
+
 def written_in_32_bits(*places):
     """A decorator of functions that write into some of the arrays they are given: those at these places, if not None."""
 

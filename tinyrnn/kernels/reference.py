@@ -11,6 +11,7 @@ import numpy as np
 
 from tinyrnn.kernels.narrow import in_32_bits as _in_32_bits
 from tinyrnn.kernels.narrow import widened as _widened
+from tinyrnn.kernels.narrow import with_number_in_32_bits as _with_number_in_32_bits
 from tinyrnn.kernels.narrow import written_in_32_bits as _written_in_32_bits
 from tinyrnn.kernels.reference_activations import (  # noqa: F401
     erf_forward,
@@ -54,11 +55,13 @@ def sub_forward(a, b):
 
 
 @_quiet
+@_with_number_in_32_bits
 def mul_forward(a, b):
     return np.multiply(a, b)
 
 
 @_quiet
+@_with_number_in_32_bits
 def div_forward(a, b):
     return np.true_divide(a, b)
 

@@ -37,7 +37,7 @@ def add(input, other, *, alpha=1):
     x, y = array(a), array(b)
     if alpha != 1:
         if _are_floats(x, y) and isinstance(alpha, (int, float)):
-            return record(add_scaled_backward, (a, b), backend(x).add_scaled_forward(x, y, alpha), (alpha,))
+            return _add_scaled(a, b, float(alpha))
         b = _scaled(a, b, alpha)
         y = array(b)
     return record(add_backward, (a, b), kernels_of(x, y).add_forward(x, y), ())
@@ -45,6 +45,12 @@ def add(input, other, *, alpha=1):
 
 def add_backward(node, g):
     return g, g
+
+
+def _add_scaled(a, b, alpha):
+    """a + alpha * b, of operands of one shape and floating-point dtype."""
+    x, y = array(a), array(b)
+    return record(add_scaled_backward, (a, b), backend(x).add_scaled_forward(x, y, alpha), (alpha,))
 
 
 def add_scaled_backward(node, g, alpha):
@@ -70,7 +76,7 @@ def sub(input, other, *, alpha=1):
         _refuse_bool_operands(input, other)
     if alpha != 1:
         if _are_floats(x, y) and isinstance(alpha, (int, float)):
-            return record(add_scaled_backward, (a, b), backend(x).add_scaled_forward(x, y, -alpha), (-alpha,))
+            return _add_scaled(a, b, -float(alpha))
         b = _scaled(a, b, alpha)
         y = array(b)
     return record(sub_backward, (a, b), kernels_of(x, y).sub_forward(x, y), ())
@@ -110,7 +116,7 @@ def mul(input, other):
     product = small_mul(array(input), array(other))
     if product is not None:
         return record(mul_backward, (input, other), product, (if_wanted(input, other), if_wanted(other, input)))
-    a, b = operands(input, other)
+    a, b = operands(input, other, False, True)
     x, y = array(a), array(b)
     return record(mul_backward, (a, b), kernels_of(x, y).mul_forward(x, y), (if_wanted(a, b), if_wanted(b, a)))
 
@@ -124,7 +130,7 @@ def div(input, other):
     quotient = small_div(array(input), array(other))
     if quotient is not None:
         return record(div_backward, (input, other), quotient, (if_wanted(input, other), other))
-    a, b = operands(input, other, as_floats=True)
+    a, b = operands(input, other, True, True)
     x, y = array(a), array(b)
     return record(div_backward, (a, b), kernels_of(x, y).div_forward(x, y), (if_wanted(a, b), b))
 

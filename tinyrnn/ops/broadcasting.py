@@ -55,11 +55,12 @@ def sum_to_backward(node, g, shape):
     return expand_to(g, shape)
 
 
-def operands(a, b, as_floats=False):
+def operands(a, b, as_floats=False, unrounded=False):
     """Bring the operands of an elementwise op to one dtype (PyTorch's promotion) and one shape, as recorded ops.
 
-    A Python number stays one where NumPy treats it as PyTorch does. With `as_floats`, integers go straight to the default
-    floating-point dtype: a number need not fit into the integers of the other operand.
+    A Python number stays one where NumPy treats it as PyTorch does; if `unrounded`, beside bfloat16 too, as the kernels of
+    `mul` and `div` want it. With `as_floats`, integers go straight to the default floating-point dtype: a number need not fit
+    into the integers of the other operand.
     """
     x, y = array(a), array(b)
     of_one_dtype = (
@@ -68,7 +69,7 @@ def operands(a, b, as_floats=False):
     if of_one_dtype:
         if x.shape == y.shape:
             return a, b
-    elif stays_a_number(y, x) or stays_a_number(x, y):
+    elif stays_a_number(y, x, unrounded) or stays_a_number(x, y, unrounded):
         return a, b
     else:
         a, b = _of_one_dtype(a, b, as_floats)
@@ -78,9 +79,11 @@ def operands(a, b, as_floats=False):
     return a, b
 
 
-def stays_a_number(x, data):
-    """Whether `x` is a Python number beside an array of NumPy's own floats, which keep their dtype then."""
-    return (type(x) is float or type(x) is int) and has_shape(data) and data.dtype.kind == "f"
+def stays_a_number(x, data, unrounded=False):
+    """Whether `x` is a Python number beside an array of NumPy's own floats, which keep their dtype then; or of any floats."""
+    if not (type(x) is float or type(x) is int) or not has_shape(data):
+        return False
+    return data.dtype.kind == "f" or (unrounded and data.dtype.kind in dtypes.FLOATS)
 
 
 def _of_one_dtype(a, b, as_floats):

@@ -116,7 +116,7 @@ def _problem(x, single, targets, input_lengths, target_lengths, blank):
 
 
 def _lengths(name, given, x, single):
-    """The lengths as (B,) int64."""
+    """The lengths as (B,) int64, in an array that is ours: the caller's may change before backward."""
     lengths = in_main_memory(array(given))
     if single and lengths.ndim == 0:
         lengths = lengths[None]
@@ -127,7 +127,7 @@ def _lengths(name, given, x, single):
         raise RuntimeError(f"ctc_loss: {name} must be integral, got {lengths.dtype}; convert them with .long()")
     if B and lengths.min() < 0:
         raise RuntimeError(f"ctc_loss: {name}[{lengths.argmin()}] is {lengths.min()}, expected a length of at least 0")
-    return np.ascontiguousarray(lengths, np.int64)
+    return np.array(lengths, np.int64)
 
 
 def _padded(labels, lengths, blank):

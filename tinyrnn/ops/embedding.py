@@ -7,6 +7,7 @@ import numpy as np
 from tinyrnn.engine.base import TensorBase, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
+from tinyrnn.ops.arithmetic import if_wanted
 from tinyrnn.ops.casting import array
 from tinyrnn.ops.indexing import lie_within
 from tinyrnn.ops.selection import keep_where
@@ -49,7 +50,8 @@ def embedding(input, weight, padding_idx=None, max_norm=None, norm_type=2.0, sca
             raise ValueError(f"embedding: padding_idx {padding_idx} must be within num_embeddings={len(table)}")
         padding_idx %= len(table)
     rows = backend(table).embedding_forward(table, ids)
-    return record(embedding_backward, (weight,), rows, (ids, len(table), padding_idx))
+    kept = ids.copy() if if_wanted(ids, weight) is not None else None  # ours: the caller's may change before backward
+    return record(embedding_backward, (weight,), rows, (kept, len(table), padding_idx))
 
 
 def check_options(max_norm, scale_grad_by_freq, sparse):

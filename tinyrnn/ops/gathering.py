@@ -39,7 +39,7 @@ def _checked_along(op, index, dim, shape, source=None):
     if index.size and not lie_within(index, 0, size):
         wrong = index[(index < 0) | (index >= size)].flat[0]
         raise RuntimeError(f"{op}: index {int(wrong)} is out of bounds for dimension {dim} with size {size}")
-    return along(index.astype(np.intp), dim)
+    return along(at_least_1d(index.astype(np.intp)), dim)
 
 
 def gather(input, dim, index):
@@ -58,9 +58,9 @@ def gather(input, dim, index):
         return reshape(take(reshape(input, (-1,)), (np.zeros(0, np.intp),), True), array(index).shape)
     require_one_device(input, index)
     key = _checked_along("gather", index, dim, shape)
-    if shape and key:
+    if shape and array(index).ndim:
         return take(input, key)
-    return reshape(take(at_least_1d(input), key or (np.zeros(1, np.intp),)), array(index).shape)
+    return reshape(take(at_least_1d(input), key), array(index).shape)
 
 
 def _scattered(op, write, input, dim, index, src):

@@ -237,7 +237,7 @@ def add_at(total, key, values, distinct=False):
     if distinct or values.size == 0:
         total[key] += values
         return
-    if _names_rows(key) and values.dtype.kind in FLOATS:
+    if _names_rows(key) and values.dtype.kind in FLOATS and _is_worth_a_table(total, key[0].size):
         rows = values.reshape(key[0].size, -1)
         total += backend(total).embedding_backward(rows, key[0].reshape(-1), len(total), None).reshape(total.shape)
         return
@@ -259,6 +259,11 @@ def add_at(total, key, values, distinct=False):
 def _names_rows(key):
     """Whether a key has one array of indices, in front, and takes everything along the other dimensions."""
     return not isinstance(key[0], slice) and all([part is ALL for part in key[1:]])
+
+
+def _is_worth_a_table(total, rows):
+    """Whether to sum that many rows in a table as large as `total`: a large one takes longer than to sort a few rows."""
+    return total.size <= 65536 or rows >= len(total) or type(total) is not np.ndarray
 
 
 def _places(total, key):

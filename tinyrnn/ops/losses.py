@@ -102,7 +102,7 @@ def cross_entropy(input, target, weight=None, *, ignore_index=-100, reduction="m
         return _cross_entropy_of_probabilities(input, target, weight, ignore_index, reduction, label_smoothing, axis)
     goal = _class_indices("cross_entropy", x, target, axis, ignore_index)
     rows = input if x.ndim == 2 else reshape(movedim(input, axis, -1), (goal.size, x.shape[axis]))
-    options = (goal.reshape(-1), weight, ignore_index, label_smoothing)
+    options = (goal.flatten(), weight, ignore_index, label_smoothing)  # a copy: the caller's may change before backward
     results = backend(x).cross_entropy_forward(_contiguous(array(rows)), *options)
     losses, _ = record(cross_entropy_backward, (rows,), results, (results[1], *options))
     losses = losses if goal.ndim == 1 else reshape(losses, goal.shape)

@@ -83,7 +83,8 @@ def where(condition, input=None, other=None):
             f"compare it first, e.g. condition != 0"
         )
     x, y = array(input), array(other)
-    if type(x) is type(y) is type(mask) and x.dtype is y.dtype and x.shape == y.shape == mask.shape:
+    fits = type(x) is type(y) is type(mask) and x.dtype is y.dtype and x.shape == y.shape == mask.shape
+    if fits and (isinstance(input, TensorBase) or isinstance(other, TensorBase)):
         return record(where_backward, (input, other), np.where(mask, x, y), (condition,))
     dtype = dtypes.result_type(input, other).numpy
     shape = functools.reduce(broadcast_shape, [array(x).shape for x in (mask, input, other) if has_shape(array(x))])
@@ -161,7 +162,7 @@ def clamp(input, min=None, max=None):
     if min is None and max is None:
         raise RuntimeError("clamp: at least one of 'min' or 'max' must not be None")
     y = array(input)
-    if y.dtype.kind == "f" and not (has_shape(array(min)) or has_shape(array(max))):  # then numbers may stay what they are
+    if y.dtype.kind == "f" and all([bound is None or type(bound) in (int, float) for bound in (min, max)]):
         return record(clamp_backward, (input, min, max), backend(y).clamp_forward(y, min, max), (input, min, max))
     x, low, high = _align(input, min, max)
     y = array(x)

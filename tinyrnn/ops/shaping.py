@@ -19,6 +19,8 @@ from tinyrnn.ops.casting import array
 from tinyrnn.ops.slicing import wrap_dim, wrap_dims
 from tinyrnn.ops.views import record_view
 
+_MOST_DIMENSIONS = 64
+
 
 def as_sizes(op, sizes, named=None):
     """Sizes given one by one, as one tuple, or by name, as a tuple of ints."""
@@ -283,6 +285,8 @@ def expand(input, *sizes, size=None):
     shape = array(input).shape
     target = as_sizes("expand", sizes, size)
     added = len(target) - len(shape)
+    if len(target) > _MOST_DIMENSIONS:
+        raise RuntimeError(f"expand: expected at most {_MOST_DIMENSIONS} sizes, as many as NumPy knows, got {len(target)}")
     if added < 0:
         raise RuntimeError(
             f"expand: the number of sizes provided ({len(target)}) must be greater or equal to the number of "

@@ -243,7 +243,7 @@ def _directly(input, other, write):
     if type(x) is type(y):
         fits = x.dtype is y.dtype and x.shape == y.shape
     else:
-        fits = type(x) is float or type(x) is int
+        fits = (type(x) is float or type(x) is int) and y.itemsize > 2  # beside 16 bits some ops round numbers
     view = input.window
     if not fits or y.dtype.kind not in dtypes.FLOATS:
         return False
