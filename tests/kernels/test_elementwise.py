@@ -8,14 +8,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_cases import assert_same_bits_on_any_number_of_threads, layouts
 
+from tinyrnn import dtypes
 from tinyrnn.kernels import cpu, reference
 
 PAIRS = [
     "add_forward", "sub_forward", "mul_forward", "div_forward",
-    "tanh_backward", "sigmoid_backward", "relu_backward", "silu_backward",
+    "tanh_backward", "sigmoid_backward", "logsigmoid_backward", "relu_backward", "silu_backward",
 ]  # fmt: skip
-SINGLES = ["exp_forward", "tanh_forward", "sigmoid_forward", "relu_forward", "silu_forward"]
+SINGLES = [
+    "exp_forward", "log_forward", "erf_forward", "tanh_forward", "sigmoid_forward", "logsigmoid_forward", "relu_forward",
+    "silu_forward",
+]  # fmt: skip
+WITH_NUMBERS = [
+    ("gelu", "none"), ("gelu", "tanh"), ("leaky_relu", 0.2), ("elu", 0.7), ("softplus", 1.0, 20.0), ("softplus", 2.0, 1.0),
+]  # fmt: skip
 DTYPES = [np.float16, np.float32, np.float64]
+BFLOAT16 = dtypes.bfloat16.numpy
 SIZES = [0, 1, 3, 31, 32, 33, 64, 65, 1024, 1025]
 
 
@@ -77,6 +85,49 @@ def test_an_array_seen_in_a_larger_shape(rng, before, after):
 def test_singles(instruction_set, rng, name, size, dtype):
     for x in layouts((3 * rng.normal(size=size)).astype(dtype)):
         check(name, x)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, BFLOAT16])
+@pytest.mark.parametrize("size", [*SIZES, 100_003])
+@pytest.mark.parametrize("case", WITH_NUMBERS, ids=str)
+def test_activations_of_more_than_one_form(instruction_set, rng, case, size, dtype):
+    name, *numbers = case
+    x, grad = (3 * rng.normal(size=size)).astype(dtype), rng.normal(size=size).astype(dtype)
+    for kernel, arrays in ((f"{name}_forward", (x,)), (f"{name}_backward", (grad, x))):
+        for laid_out in zip(*map(layouts, arrays), strict=True):
+            kept = [each.copy() for each in laid_out]
+            result = getattr(cpu, kernel)(*laid_out, *numbers)
+            expected = getattr(reference, kernel)(*[each.astype(np.float64) for each in arrays], *numbers)
+            assert type(result) is np.ndarray and result.dtype.newbyteorder("=") == dtype and result.shape == x.shape
+            rounding = {2: 1e-3 if dtype is np.float16 else 8e-3, 4: 2e-6, 8: 1e-14}[x.itemsize]
+            np.testing.assert_allclose(result.astype(np.float64), expected, rtol=rounding, atol=rounding / 4)
+            for each, before in zip(laid_out, kept, strict=True):
+                np.testing.assert_array_equal(each, before)
+                assert not np.shares_memory(result, each)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("case", [*((name.removesuffix("_forward"),) for name in SINGLES), *WITH_NUMBERS], ids=str)
+def test_special_numbers(instruction_set, case, dtype):
+    """As the reference has them: of zeros, infinities, NaN, and the smallest and largest numbers."""
+    limits = np.finfo(dtype)
+    numbers = [0.0, -0.0, np.inf, -np.inf, np.nan, -1, limits.tiny, limits.smallest_subnormal, limits.max, -limits.max]
+    x = np.array(numbers * 3, dtype)
+    name, *options = case
+    kernel = f"{name}_forward"
+    with np.errstate(all="ignore"):
+        expected = getattr(reference, kernel)(x, *options)
+    np.testing.assert_allclose(getattr(cpu, kernel)(x, *options), expected, rtol=4 * limits.eps)
+
+
+@pytest.mark.parametrize("approximate", ["none", "tanh"])
+def test_gelu_keeps_its_digits_far_below_zero(instruction_set, approximate):
+    x = np.array([-3.0, -5.0, -7.5, -9.0], np.float32)
+    exact = np.array([-0.0040496941, -1.4332579e-6, -2.3931688e-13, -1.0157296e-18])
+    if approximate == "tanh":
+        z = 2 * np.sqrt(2 / np.pi) * (x + 0.044715 * x.astype(np.float64) ** 3)
+        exact = x / (1 + np.exp(-z))
+    np.testing.assert_allclose(cpu.gelu_forward(x, approximate), exact, rtol=1e-6 if approximate == "none" else 2e-5)
 
 
 ENDS = {"exp_forward": (0.0, np.inf), "tanh_forward": (-1.0, 1.0), "sigmoid_forward": (0.0, 1.0), "relu_forward": (0.0, np.inf)}
@@ -142,24 +193,37 @@ def units_in_the_last_place(result, exact):
 
 def exact_values(name, x):
     with np.errstate(all="ignore"):
-        return {"exp": np.exp, "tanh": np.tanh, "sigmoid": lambda x: 1 / (1 + np.exp(-x))}[name](x)
+        return {
+            "exp": np.exp,
+            "log": np.log,
+            "tanh": np.tanh,
+            "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+            "logsigmoid": lambda x: np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))),
+        }[name](x)
 
 
-@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid"])
+ACCURATE = ["exp", "tanh", "sigmoid", "log", "logsigmoid"]
+
+
+@pytest.mark.parametrize("name", ACCURATE)
 def test_every_so_many_floats_are_within_4_ulp(instruction_set, name):
     """All floats in steps of 4099, from denormals to infinity and below 0."""
     x = np.arange(0, 2**32, 4099, dtype=np.uint64).astype(np.uint32).view(np.float32)
-    x = x[~np.isnan(x)]
-    assert units_in_the_last_place(getattr(cpu, f"{name}_forward")(x), exact_values(name, x.astype(np.float64))) <= 4
+    exact = exact_values(name, x.astype(np.float64))
+    result = getattr(cpu, f"{name}_forward")(x)
+    numbers = ~np.isnan(exact)
+    assert (np.isnan(result) == ~numbers).all()
+    assert units_in_the_last_place(result[numbers], exact[numbers]) <= 4
 
 
 @pytest.mark.skipif(np.finfo(np.longdouble).nmant < 60, reason="long double is no wider than double here")
-@pytest.mark.parametrize("name", ["exp", "tanh", "sigmoid"])
+@pytest.mark.parametrize("name", ACCURATE)
 def test_doubles_are_within_4_ulp(instruction_set, rng, name):
     n = 20000
     ends = [0.0, -0.0, 5e-324, -5e-324, 2.3e-308, 709.78, 709.79, -708.4, -745.13, -745.14, 1e308, -1e308]
     sizes = np.exp(rng.uniform(-745, 7, n)) * rng.choice([-1, 1], n)
     x = np.concatenate([ends, sizes, rng.uniform(-1, 1, n), rng.uniform(-25, 25, n), rng.uniform(-746, 710, n)])
+    x = np.abs(x) if name == "log" else x
     assert units_in_the_last_place(getattr(cpu, f"{name}_forward")(x), exact_values(name, x.astype(np.longdouble))) <= 4
 
 
@@ -218,6 +282,8 @@ INTO = {
     "add_into, scaled": lambda kernels, y, x: kernels.add_into(y, x, -0.3),
     "mul_into": lambda kernels, y, x: kernels.mul_into(y, x),
     "div_into": lambda kernels, y, x: kernels.div_into(y, x),
+    "lerp_into": lambda kernels, y, x: kernels.lerp_into(y, np.asarray(x, y.dtype) if np.ndim(x) == 0 else x, 0.3),
+    "lerp_into, over half": lambda kernels, y, x: kernels.lerp_into(y, np.full_like(y, x) if np.ndim(x) == 0 else x, 0.8),
 }
 
 

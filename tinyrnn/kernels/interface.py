@@ -42,6 +42,9 @@ class Kernels(Protocol):
     def add_scaled_forward(self, a: Array, b: Array, alpha: float) -> Array:
         """a + alpha b, for float arrays of one shape."""
 
+    def lerp_forward(self, a: Array, b: Array, weight: float) -> Array:
+        """a + weight (b - a), for float arrays of one shape; b - (b - a) (1 - weight) if |weight| >= 1/2, so that 1 gives b."""
+
     def clamp_forward(self, x: Array, low: Array | None, high: Array | None) -> Array:
         """Each element, but at least `low` and then at most `high`, numbers or arrays of the shape of `x`; NaN stays."""
 
@@ -53,6 +56,9 @@ class Kernels(Protocol):
 
     def div_into(self, y: Array, x: Array) -> None:
         """y /= x in place; operands as for `add_into`."""
+
+    def lerp_into(self, y: Array, x: Array, weight: float) -> None:
+        """`lerp_forward` of y and `x`, which has its shape, in place; `x` may be part of y."""
 
     def clamp_into(self, y: Array, low: float | None, high: float | None) -> None:
         """`clamp_forward` of y, in place."""
@@ -86,6 +92,12 @@ class Kernels(Protocol):
     def exp_forward(self, x: Array) -> Array:
         """e to the power of each element."""
 
+    def log_forward(self, x: Array) -> Array:
+        """The natural logarithm of each element: -inf of 0, NaN below."""
+
+    def erf_forward(self, x: Array) -> Array:
+        """The error function of each element."""
+
     def tanh_forward(self, x: Array) -> Array:
         """Hyperbolic tangent of each element."""
 
@@ -98,11 +110,29 @@ class Kernels(Protocol):
     def sigmoid_backward(self, grad: Array, y: Array) -> Array:
         """Gives grad y (1 - y), where y is the output of `sigmoid_forward`."""
 
+    def logsigmoid_forward(self, x: Array) -> Array:
+        """log(sigmoid(x)) of each element; never underflows."""
+
+    def logsigmoid_backward(self, grad: Array, x: Array) -> Array:
+        """Gives grad sigmoid(-x)."""
+
     def relu_forward(self, x: Array) -> Array:
         """max(x, 0) of each element; NaN stays NaN."""
 
     def relu_backward(self, grad: Array, y: Array) -> Array:
         """Gives grad where y > 0 or is NaN, else 0; y is the output of `relu_forward`."""
+
+    def leaky_relu_forward(self, x: Array, negative_slope: float) -> Array:
+        """x where it is above 0, else negative_slope x."""
+
+    def leaky_relu_backward(self, grad: Array, x: Array, negative_slope: float) -> Array:
+        """Gives grad where x > 0, else negative_slope grad."""
+
+    def elu_forward(self, x: Array, alpha: float) -> Array:
+        """x where it is above 0, else alpha (exp(x) - 1)."""
+
+    def elu_backward(self, grad: Array, x: Array, alpha: float) -> Array:
+        """Gives grad where x > 0, else alpha exp(x) grad."""
 
     def softplus_forward(self, x: Array, beta: float, threshold: float) -> Array:
         """log(1 + exp(beta x)) / beta of each element; x itself where beta x > threshold."""
@@ -121,9 +151,6 @@ class Kernels(Protocol):
 
     def gelu_backward(self, grad: Array, x: Array, approximate: str) -> Array:
         """The gradient of `gelu_forward` for its input x."""
-
-    def erf_forward(self, x: Array) -> Array:
-        """The error function of each element."""
 
     # ---- recurrent cells ----
     # One step of one layer, pointwise. gates_x = x W_ih^T + b_ih and gates_h = h W_hh^T + b_hh, both (B, G H), with the gates

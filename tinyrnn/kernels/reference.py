@@ -14,10 +14,17 @@ from tinyrnn.kernels.narrow import widened as _widened
 from tinyrnn.kernels.narrow import with_number_in_32_bits as _with_number_in_32_bits
 from tinyrnn.kernels.narrow import written_in_32_bits as _written_in_32_bits
 from tinyrnn.kernels.reference_activations import (  # noqa: F401
+    elu_backward,
+    elu_forward,
     erf_forward,
     exp_forward,
     gelu_backward,
     gelu_forward,
+    leaky_relu_backward,
+    leaky_relu_forward,
+    log_forward,
+    logsigmoid_backward,
+    logsigmoid_forward,
     relu_backward,
     relu_forward,
     sigmoid_backward,
@@ -78,6 +85,13 @@ def add_scaled_forward(a, b, alpha):
 
 
 @_quiet
+@_in_32_bits
+def lerp_forward(a, b, weight):
+    # from the nearer end, so that both are reached exactly
+    return a + weight * (b - a) if abs(weight) < 0.5 else b - (b - a) * (1 - weight)
+
+
+@_quiet
 def clamp_forward(x, low, high):
     if low is not None:
         x = np.maximum(x, low)
@@ -100,6 +114,10 @@ def mul_into(y, x):
 @_written_in_32_bits(0)
 def div_into(y, x):
     np.true_divide(y, x, out=y)
+
+
+def lerp_into(y, x, weight):
+    y[...] = lerp_forward(y, x, weight)
 
 
 def clamp_into(y, low, high):

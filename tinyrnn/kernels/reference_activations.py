@@ -1,4 +1,4 @@
-"""The reference kernels of activations and of erf, element by element."""
+"""The reference kernels of activations, exp, log and erf, element by element."""
 
 from __future__ import annotations
 
@@ -15,6 +15,12 @@ _quiet = np.errstate(all="ignore")
 @_quiet
 def exp_forward(x):
     return np.exp(x)
+
+
+@_quiet
+@_in_32_bits
+def log_forward(x):
+    return np.log(x)
 
 
 @_quiet
@@ -43,6 +49,18 @@ def sigmoid_backward(grad, y):
 
 
 @_quiet
+@_in_32_bits
+def logsigmoid_forward(x):
+    return np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x)))
+
+
+@_quiet
+@_in_32_bits
+def logsigmoid_backward(grad, x):
+    return grad * sigmoid_forward(-x)
+
+
+@_quiet
 def relu_forward(x):
     return np.maximum(x, 0)
 
@@ -50,6 +68,31 @@ def relu_forward(x):
 @_quiet
 def relu_backward(grad, y):
     return np.where(y <= 0, 0, grad)
+
+
+@_quiet
+@_in_32_bits
+def leaky_relu_forward(x, negative_slope):
+    return np.where(x > 0, x, x * negative_slope).astype(x.dtype, copy=False)
+
+
+@_quiet
+@_in_32_bits
+def leaky_relu_backward(grad, x, negative_slope):
+    return np.where(x > 0, grad, grad * negative_slope).astype(grad.dtype, copy=False)
+
+
+@_quiet
+@_in_32_bits
+def elu_forward(x, alpha):
+    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))).astype(x.dtype, copy=False)
+
+
+@_quiet
+@_in_32_bits
+def elu_backward(grad, x, alpha):
+    # the exponential never sees x > 0: inf times the 0 of the branch not taken would be NaN
+    return np.where(x > 0, grad, grad * (alpha * np.exp(np.minimum(x, 0)))).astype(grad.dtype, copy=False)
 
 
 @_quiet

@@ -16,37 +16,36 @@ from tinyrnn.kernels.dispatch import backend
 from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import autocasting
 from tinyrnn.ops.activations import sigmoid
-from tinyrnn.ops.arithmetic import mul, neg
-from tinyrnn.ops.casting import array, quiet, quiet_in_16_bits, require_kind
+from tinyrnn.ops.casting import array, quiet_in_16_bits, require_kind
 from tinyrnn.ops.elementary import erf, exp
 from tinyrnn.ops.selection import weighted, where
 
 
-@quiet
 def leaky_relu(input, negative_slope=0.01):
     """x where x > 0, else negative_slope * x (Maas et al. 2013)."""
     x = require_kind("leaky_relu", input, FLOATS)
-    y = np.where(x > 0, x, x * negative_slope).astype(x.dtype, copy=False)
+    y = as_array(backend(x).leaky_relu_forward(x, negative_slope))
     return record(leaky_relu_backward, (input,), y, (input, negative_slope))
 
 
-@quiet_in_16_bits
 def leaky_relu_backward(node, g, x, negative_slope):
-    return weighted(g, np.where(array(x) > 0, 1.0, negative_slope), x)
+    if isinstance(g, TensorBase):
+        return weighted(g, np.where(array(x) > 0, 1.0, negative_slope), x)
+    return as_array(backend(g).leaky_relu_backward(g, x, negative_slope))
 
 
-@quiet
 def elu(input, alpha=1.0):
     """x where x > 0, else alpha * (exp(x) - 1) (Clevert et al. 2016)."""
     x = require_kind("elu", input, FLOATS)
-    y = np.where(x > 0, x, np.expm1(np.minimum(x, 0)) * alpha).astype(x.dtype, copy=False)
+    y = as_array(backend(x).elu_forward(x, alpha))
     return record(elu_backward, (input,), y, (input, alpha))
 
 
-@quiet_in_16_bits
 def elu_backward(node, g, x, alpha):
+    if not isinstance(g, TensorBase):
+        return as_array(backend(g).elu_backward(g, x, alpha))
     # the exponential never sees x > 0: inf times the 0 of the branch not taken would be NaN
-    return where(~(array(x) <= 0), g, mul(g, mul(exp(where(array(x) < 0, x, 0)), alpha)))
+    return where(~(array(x) <= 0), g, g * (exp(where(array(x) < 0, x, 0)) * alpha))
 
 
 @quiet_in_16_bits
@@ -58,7 +57,7 @@ def hardtanh(input, min_val=-1.0, max_val=1.0):
     if x.dtype.kind == "u" and min_val <= -1:
         raise RuntimeError(f"hardtanh: min_val {min_val} is negative, but {x.dtype} is unsigned; convert with x.int() first")
     low, high = (int(min_val), int(max_val)) if x.dtype.kind not in FLOATS else (min_val, max_val)
-    y = np.minimum(np.maximum(x, low), high).astype(x.dtype, copy=False)
+    y = as_array(backend(x).clamp_forward(x, low, high)).astype(x.dtype, copy=False)
     return record(hardtanh_backward, (input,), y, (input, min_val, max_val))
 
 
@@ -83,16 +82,17 @@ def softplus_backward(node, g, x, beta, threshold):
     return as_array(backend(g).softplus_backward(g, x, beta, threshold))
 
 
-@quiet
 def logsigmoid(input):
     """log(sigmoid(x)), without underflow."""
     x = require_kind("logsigmoid", input, FLOATS)
-    y = as_array(np.minimum(x, 0) - np.log1p(np.exp(-np.abs(x))))
+    y = as_array(backend(x).logsigmoid_forward(x))
     return record(logsigmoid_backward, (input,), y, (input,))
 
 
 def logsigmoid_backward(node, g, x):
-    return mul(g, sigmoid(neg(x)))
+    if isinstance(g, TensorBase):
+        return g * sigmoid(-x)
+    return as_array(backend(g).logsigmoid_backward(g, x))
 
 
 def silu(input):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tinyrnn.dtypes import FLOATS
+from tinyrnn.engine.tape import record
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.arithmetic import add, div, mul, sub
 from tinyrnn.ops.broadcasting import has_shape
 from tinyrnn.ops.casting import array
@@ -15,7 +17,14 @@ def lerp(input, end, weight):
             raise RuntimeError(f"lerp: expected {name} of {array(input).dtype}, got {array(x).dtype}; cast it first")
     if array(input).dtype.kind not in FLOATS:
         raise NotImplementedError(f"lerp is not implemented for {array(input).dtype} tensors; use x.float()")
+    if type(weight) in (int, float) and has_shape(array(end)) and array(end).shape == array(input).shape:
+        x = array(input)
+        return record(lerp_backward, (input, end), backend(x).lerp_forward(x, array(end), weight), (weight,))
     return add(input, mul(sub(end, input), weight))
+
+
+def lerp_backward(node, g, weight):
+    return mul(g, 1 - weight) if node.needs(0) else None, mul(g, weight) if node.needs(1) else None
 
 
 def addcmul(input, tensor1, tensor2, *, value=1):

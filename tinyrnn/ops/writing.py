@@ -234,7 +234,10 @@ def addcdiv_(input, tensor1, tensor2, *, value=1):
 
 def lerp_(input, end, weight):
     """``input += weight * (end - input)``."""
-    return inplace(input, lambda old: old + (end - old) * weight, (end, weight))
+    is_number = type(weight) in (int, float) and isinstance(end, TensorBase)
+    if is_number and _directly(input, end, lambda y, x: backend(y).lerp_into(y, x, weight)):
+        return input
+    return inplace(input, lambda old: old.lerp(end, weight), (end, weight), keeps_old=False)
 
 
 def _directly(input, other, write):

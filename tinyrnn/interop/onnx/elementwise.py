@@ -13,7 +13,7 @@ from tinyrnn import _tensor, conversion, dtypes
 from tinyrnn.interop.onnx.graph import Dim
 from tinyrnn.interop.onnx.table import Emitter, emits
 from tinyrnn.nn import functional
-from tinyrnn.ops import activations, arithmetic, comparison, division, elementary, masking, powers, selection
+from tinyrnn.ops import activations, arithmetic, comparison, division, elementary, masking, powers, selection, ternary
 
 # ---- arithmetic and comparison ----------------------------------------------------------------------------------------------
 
@@ -52,6 +52,13 @@ def binary(operator: str, swapped: bool = False) -> Emitter:
         return g(operator, right, left) if swapped else g(operator, left, right)
 
     return emit
+
+
+@emits(ternary.lerp)
+def _lerp(g, out, input, end, weight):
+    dtype = out.array.dtype
+    distance = g("Sub", g.value(end, dtype), g.value(input, dtype))
+    return g("Add", g.value(input, dtype), g("Mul", distance, g.value(weight, dtype)))
 
 
 _BINARY: dict[Any, str] = {

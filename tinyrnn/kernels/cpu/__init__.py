@@ -9,6 +9,7 @@ from tinyrnn._compiled import PURE, SHARED, lacks_shared
 from tinyrnn.kernels import reference
 
 FAMILIES = (
+    "activations",
     "ctc",
     "dropout",
     "elementwise",

@@ -7,6 +7,14 @@ cpdef object small_sub(object a, object b)
 cpdef object small_mul(object a, object b)
 cpdef object small_div(object a, object b)
 cpdef object small_neg(object a)
-cpdef object small_tanh(object x)
-cpdef object small_tanh_backward(object grad, object y)
 cpdef object stretched(cnp.ndarray x, tuple shape)
+
+# What activations.pyx runs its functions by.
+cdef bint are_a_pair(object a, object b) noexcept
+cdef bint is_number(object x) noexcept
+cdef cnp.ndarray run(int function, cnp.ndarray a, cnp.ndarray b)
+cdef cnp.ndarray run_one(int function, cnp.ndarray x)
+cdef object run_one_small(int function, object x)
+cdef object run_small(int function, object a, object b)
+cdef cnp.ndarray run_with_number(int function, cnp.ndarray x, double number, bint number_first, cnp.ndarray out)
+cdef cnp.ndarray run_with_numbers(int function, cnp.ndarray a, cnp.ndarray b, double p, double q)

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Elementwise kernels: arithmetic and activations of contiguous float arrays of one type and shape (cpp/elementwise.h).
+"""Elementwise kernels: arithmetic of contiguous float arrays of one type and shape (cpp/elementwise.h).
 
 Everything else goes to the reference, which is NumPy.
 """
@@ -12,9 +12,7 @@ from cpython.ref cimport Py_INCREF
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu.native cimport kernels, threads
 from tinyrnn.kernels.cpu.plain cimport SMALL, data, empty_like, is_plain, is_wide
-from tinyrnn.kernels.cpu.table cimport (
-    ADD, DIV, EXP, MUL, NEG, RELU, RELU_BACKWARD, SIGMOID, SIGMOID_BACKWARD, SILU, SILU_BACKWARD, SUB, TANH, TANH_BACKWARD
-)
+from tinyrnn.kernels.cpu.table cimport ADD, ADD_SCALED, CLAMP, DIV, LERP, MUL, NEG, SUB
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
@@ -24,7 +22,7 @@ cnp.import_array()
 cdef long long EXACT = 1 << 53
 
 
-cdef inline bint are_a_pair(object a, object b) noexcept:
+cdef bint are_a_pair(object a, object b) noexcept:
     """Two plain arrays of the same shape and type."""
     return (
         is_plain(a)
@@ -67,6 +65,22 @@ cdef cnp.ndarray run_with_number(int function, cnp.ndarray x, double number, bin
     return out
 
 
+cdef cnp.ndarray run_with_numbers(int function, cnp.ndarray a, cnp.ndarray b, double p, double q):
+    cdef cnp.ndarray out = empty_like(a)
+    run_with_numbers_into(function, a, b, p, q, out)
+    return out
+
+
+cdef void run_with_numbers_into(int function, cnp.ndarray a, cnp.ndarray b, double p, double q, cnp.ndarray out):
+    cdef const void* first = data(a)
+    cdef const void* second = data(b)
+    cdef void* result = data(out)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef bint wide = is_wide(out)
+    with nogil:
+        kernels(wide).with_numbers[function](first, second, p, q, result, n, threads())
+
+
 cdef inline bint is_easily_made_plain(object x) noexcept:
     """A small array of native float32 or float64, in any layout."""
     if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>x):
@@ -75,7 +89,7 @@ cdef inline bint is_easily_made_plain(object x) noexcept:
     return (kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and is_small(x)
 
 
-cdef inline bint is_number(object x) noexcept:
+cdef bint is_number(object x) noexcept:
     """A Python float, or an int that is one exactly."""
     return type(x) is float or (type(x) is int and -EXACT <= x <= EXACT)
 
@@ -153,14 +167,6 @@ cpdef object small_neg(object a):
     return run_one_small(NEG, a)
 
 
-cpdef object small_tanh(object x):
-    return run_one_small(TANH, x)
-
-
-cpdef object small_tanh_backward(object grad, object y):
-    return run_small(TANH_BACKWARD, grad, y)
-
-
 cpdef object stretched(cnp.ndarray x, tuple shape):
     """numpy.broadcast_to, which is slow, for a shape to which `x` is known to broadcast: a view that is not written to."""
     cdef cnp.npy_intp[64] sizes, strides
@@ -191,11 +197,6 @@ cdef object elsewhere(int function, object kernel, object a, object b):
     return kernel(a, b) if result is None else result
 
 
-cdef object one_elsewhere(int function, object kernel, object x):
-    result = run_one_small(function, x)
-    return kernel(x) if result is None else result
-
-
 def add_forward(a, b):
     return run(ADD, a, b) if are_a_pair(a, b) else elsewhere(ADD, reference.add_forward, a, b)
 
@@ -219,29 +220,17 @@ def pow_forward(a, b):
 
 
 def add_scaled_forward(a, b, alpha):
-    if not are_a_pair(a, b):
-        return reference.add_scaled_forward(a, b, alpha)
-    out = empty_like(<cnp.ndarray>a)
-    run_add_scaled(<cnp.ndarray>a, <cnp.ndarray>b, alpha, out)
-    return out
+    return run_with_numbers(ADD_SCALED, a, b, alpha, 0) if are_a_pair(a, b) else reference.add_scaled_forward(a, b, alpha)
 
 
-cdef void run_add_scaled(cnp.ndarray a, cnp.ndarray b, double alpha, cnp.ndarray out):
-    cdef const void* first = data(a)
-    cdef const void* second = data(b)
-    cdef void* result = data(out)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
-    cdef bint wide = is_wide(out)
-    with nogil:
-        kernels(wide).add_scaled(first, second, alpha, result, n, threads())
+def lerp_forward(a, b, weight):
+    return run_with_numbers(LERP, a, b, weight, 0) if are_a_pair(a, b) else reference.lerp_forward(a, b, weight)
 
 
 def clamp_forward(x, low, high):
     if not is_plain(x) or not are_bounds(low, high):
         return reference.clamp_forward(x, low, high)
-    out = empty_like(<cnp.ndarray>x)
-    run_clamp(<cnp.ndarray>x, low, high, out)
-    return out
+    return run_with_numbers(CLAMP, x, x, least(low), most(high))
 
 
 cdef bint are_bounds(object low, object high):
@@ -249,15 +238,12 @@ cdef bint are_bounds(object low, object high):
     return (low is None or (is_number(low) and low == low)) and (high is None or (is_number(high) and high == high))
 
 
-cdef void run_clamp(cnp.ndarray x, object low, object high, cnp.ndarray out):
-    cdef double least = -INFINITY if low is None else low
-    cdef double most = INFINITY if high is None else high
-    cdef const void* numbers = data(x)
-    cdef void* result = data(out)
-    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
-    cdef bint wide = is_wide(x)
-    with nogil:
-        kernels(wide).clamp(numbers, least, most, result, n, threads())
+cdef double least(object low):
+    return -INFINITY if low is None else low
+
+
+cdef double most(object high):
+    return INFINITY if high is None else high
 
 
 # In place.
@@ -278,7 +264,7 @@ def add_into(y, x, alpha):
         if alpha == 1:
             run_into(ADD, <cnp.ndarray>y, <cnp.ndarray>x, <cnp.ndarray>y)
         else:
-            run_add_scaled(<cnp.ndarray>y, <cnp.ndarray>x, alpha, <cnp.ndarray>y)
+            run_with_numbers_into(ADD_SCALED, y, x, alpha, 0, y)
     elif is_plain(y) and is_number(x) and is_number(alpha) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>y):
         run_with_number(ADD, <cnp.ndarray>y, x * alpha, False, <cnp.ndarray>y)
     else:
@@ -295,9 +281,16 @@ def div_into(y, x):
         reference.div_into(y, x)
 
 
+def lerp_into(y, x, weight):
+    if are_a_pair(y, x) and may_be_written(y, x):
+        run_with_numbers_into(LERP, y, x, weight, 0, y)
+    else:
+        reference.lerp_into(y, x, weight)
+
+
 def clamp_into(y, low, high):
     if is_plain(y) and are_bounds(low, high) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>y):
-        run_clamp(<cnp.ndarray>y, low, high, <cnp.ndarray>y)
+        run_with_numbers_into(CLAMP, y, y, least(low), most(high), y)
     else:
         reference.clamp_into(y, low, high)
 
@@ -310,39 +303,3 @@ cdef bint into(int function, object y, object x):
         run_with_number(function, <cnp.ndarray>y, x, False, <cnp.ndarray>y)
         return True
     return False
-
-
-def exp_forward(x):
-    return run_one(EXP, x) if is_plain(x) else one_elsewhere(EXP, reference.exp_forward, x)
-
-
-def tanh_forward(x):
-    return run_one(TANH, x) if is_plain(x) else one_elsewhere(TANH, reference.tanh_forward, x)
-
-
-def tanh_backward(grad, y):
-    return run(TANH_BACKWARD, grad, y) if are_a_pair(grad, y) else elsewhere(TANH_BACKWARD, reference.tanh_backward, grad, y)
-
-
-def sigmoid_forward(x):
-    return run_one(SIGMOID, x) if is_plain(x) else one_elsewhere(SIGMOID, reference.sigmoid_forward, x)
-
-
-def sigmoid_backward(grad, y):
-    return run(SIGMOID_BACKWARD, grad, y) if are_a_pair(grad, y) else elsewhere(SIGMOID_BACKWARD, reference.sigmoid_backward, grad, y)
-
-
-def relu_forward(x):
-    return run_one(RELU, x) if is_plain(x) else one_elsewhere(RELU, reference.relu_forward, x)
-
-
-def relu_backward(grad, y):
-    return run(RELU_BACKWARD, grad, y) if are_a_pair(grad, y) else elsewhere(RELU_BACKWARD, reference.relu_backward, grad, y)
-
-
-def silu_forward(x):
-    return run_one(SILU, x) if is_plain(x) else one_elsewhere(SILU, reference.silu_forward, x)
-
-
-def silu_backward(grad, x):
-    return run(SILU_BACKWARD, grad, x) if are_a_pair(grad, x) else elsewhere(SILU_BACKWARD, reference.silu_backward, grad, x)

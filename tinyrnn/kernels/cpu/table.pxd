@@ -5,8 +5,10 @@ from libc.stdint cimport int64_t, uint64_t
 cdef extern from "table.h" nogil:
     enum:
         LAYER_NORM_PARTS, PARAMETER_CHUNK, SUM_PART
-        NEG, EXP, TANH, SIGMOID, RELU, SILU, UNARY_FUNCTIONS
-        ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, RELU_BACKWARD, SILU_BACKWARD, BINARY_FUNCTIONS
+        NEG, EXP, LOG, ERF, TANH, SIGMOID, LOG_SIGMOID, RELU, SILU, GELU, GELU_TANH, UNARY_FUNCTIONS
+        ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, LOG_SIGMOID_BACKWARD, RELU_BACKWARD, LEAKY_RELU, ELU
+        SILU_BACKWARD, GELU_BACKWARD, GELU_TANH_BACKWARD, BINARY_FUNCTIONS
+        ADD_SCALED, LERP, CLAMP, LEAKY_RELU_BACKWARD, ELU_BACKWARD, SOFTPLUS, SOFTPLUS_BACKWARD, FUNCTIONS_WITH_NUMBERS
         RNN_TANH_FORWARD, RNN_TANH_BACKWARD, RNN_RELU_FORWARD, RNN_RELU_BACKWARD
         LSTM_FORWARD, LSTM_BACKWARD, GRU_FORWARD, GRU_BACKWARD, CELL_STEPS
 
@@ -172,8 +174,9 @@ cdef extern from "table.h" nogil:
         void (*binary[BINARY_FUNCTIONS])(
             const void* a, long a_step, const void* b, long b_step, void* y, long n, int threads
         ) noexcept nogil
-        void (*add_scaled)(const void* a, const void* b, double alpha, void* y, long n, int threads) noexcept nogil
-        void (*clamp)(const void* x, double low, double high, void* y, long n, int threads) noexcept nogil
+        void (*with_numbers[FUNCTIONS_WITH_NUMBERS])(
+            const void* a, const void* b, double p, double q, void* y, long n, int threads
+        ) noexcept nogil
         void (*sum_rows)(const void* x, void* out, double* parts, long rows, long n, int threads) noexcept nogil
         void (*softmax_forward)(const RowsProblem* problem, int threads) noexcept nogil
         void (*softmax_backward)(const RowsProblem* problem, int threads) noexcept nogil

@@ -1,11 +1,11 @@
-/* Functions of one and of two arrays, element by element: arithmetic, activations and their gradients.
+/* Functions of arrays, element by element: arithmetic, and what activations.h has.
 
    No element's bits depend on where it stands: whole vectors and what is left over are computed by the same instructions. */
 #pragma once
 
+#include "activations.h"
 #include "table.h"
 #include "team.h"
-#include "vector_math.h"
 
 namespace TINYRNN_ISA {
 
@@ -32,75 +32,49 @@ template <typename T, typename Value> static void fill(void *to, long n, long le
 
 struct Neg {
     template <typename T> INLINE vec<T> of(vec<T> x) { return -x; }
-    static constexpr long least = 32768; // elements that are worth a thread
-};
-
-struct Exponential {
-    template <typename T> INLINE vec<T> of(vec<T> x) { return exp<T>(x); }
-    static constexpr long least = 16384;
-};
-
-struct TanhForward {
-    template <typename T> INLINE vec<T> of(vec<T> x) { return tanh<T>(x); }
-    static constexpr long least = 16384;
-};
-
-struct SigmoidForward {
-    template <typename T> INLINE vec<T> of(vec<T> x) { return sigmoid<T>(x); }
-    static constexpr long least = 16384;
-};
-
-struct ReluForward {
-    template <typename T> INLINE vec<T> of(vec<T> x) { return x <= T(0) ? vec<T>{} : x; } // NaN stays
-    static constexpr long least = 32768;
-};
-
-struct SiluForward {
-    template <typename T> INLINE vec<T> of(vec<T> x) { return x * sigmoid<T>(x); }
-    static constexpr long least = 16384;
+    static constexpr long least = CHEAP;
 };
 
 struct Add {
     template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b) { return a + b; }
-    static constexpr long least = 32768;
+    static constexpr long least = CHEAP;
 };
 
 struct Sub {
     template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b) { return a - b; }
-    static constexpr long least = 32768;
+    static constexpr long least = CHEAP;
 };
 
 struct Mul {
     template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b) { return a * b; }
-    static constexpr long least = 32768;
+    static constexpr long least = CHEAP;
 };
 
 struct Div {
     template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b) { return a / b; }
-    static constexpr long least = 32768;
+    static constexpr long least = CHEAP;
 };
 
-struct TanhBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return grad * (T(1) - y * y); }
-    static constexpr long least = 32768;
+struct AddScaled {
+    template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b, vec<T> alpha, vec<T>) { return a + alpha * b; }
+    static constexpr long least = CHEAP;
 };
 
-struct SigmoidBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return grad * y * (T(1) - y); }
-    static constexpr long least = 32768;
-};
-
-struct ReluBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return y <= T(0) ? vec<T>{} : grad; }
-    static constexpr long least = 32768;
-};
-
-struct SiluBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x) {
-        const vec<T> s = sigmoid<T>(x);
-        return grad * (s * (T(1) + x * (T(1) - s)));
+/* From a to b; the nearer end is where it starts from, so that both are reached exactly. */
+struct Lerp {
+    template <typename T> INLINE vec<T> of(vec<T> a, vec<T> b, vec<T> weight, vec<T>) {
+        return absolute<T>(weight) < T(0.5) ? a + weight * (b - a) : b - (b - a) * (T(1) - weight);
     }
-    static constexpr long least = 16384;
+    static constexpr long least = CHEAP;
+};
+
+/* At least `low`, and then at most `high`; NaN stays. */
+struct Clamp {
+    template <typename T> INLINE vec<T> of(vec<T> x, vec<T>, vec<T> low, vec<T> high) {
+        const vec<T> raised = x < low ? low : x;
+        return raised > high ? high : raised;
+    }
+    static constexpr long least = CHEAP;
 };
 
 template <typename T, typename Function> static void unary(const void *from, void *to, long n, int threads) {
@@ -133,23 +107,13 @@ static void binary(const void *first, long first_step, const void *second, long 
             [&](long i, long count) INLINE_BODY { return Function::template of<T>(a.at(i, count), b.at(i, count)); });
 }
 
-/* y = a + alpha b. */
-template <typename T>
-static void add_scaled(const void *first, const void *second, double factor, void *to, long n, int threads) {
+/* Of one or two arrays (then `second` is any of the same size) and of one or two numbers. */
+template <typename T, typename Function>
+static void with_numbers(const void *first, const void *second, double p, double q, void *to, long n, int threads) {
     const T *a = (const T *)first, *b = (const T *)second;
-    const T alpha = (T)factor;
-    fill<T>(to, n, Add::least, threads,
-            [=](long i, long count) INLINE_BODY { return load(a + i, count) + alpha * load(b + i, count); });
-}
-
-/* y = x, but at least `low`, and then at most `high`; NaN stays. */
-template <typename T> static void clamp(const void *from, double low, double high, void *to, long n, int threads) {
-    const T *x = (const T *)from;
-    const vec<T> least = broadcast<T>((T)low), most = broadcast<T>((T)high);
-    fill<T>(to, n, ReluForward::least, threads, [=](long i, long count) INLINE_BODY {
-        vec<T> v = load(x + i, count);
-        v = v < least ? least : v;
-        return v > most ? most : v;
+    const vec<T> number = broadcast<T>((T)p), other = broadcast<T>((T)q);
+    fill<T>(to, n, Function::least, threads, [=](long i, long count) INLINE_BODY {
+        return Function::template of<T>(load(a + i, count), load(b + i, count), number, other);
     });
 }
 

@@ -47,14 +47,16 @@ template <typename T> struct Simd;
 
 template <> struct Simd<float> {
     typedef float vec __attribute__((vector_size(VECTOR_BYTES)));
-    typedef int32_t bits __attribute__((vector_size(VECTOR_BYTES))); // and what comparisons give
+    typedef int32_t integer;
+    typedef integer bits __attribute__((vector_size(VECTOR_BYTES))); // and what comparisons give
     typedef float unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(4), may_alias));
     static constexpr int lanes = VECTOR_BYTES / 4;
 };
 
 template <> struct Simd<double> {
     typedef double vec __attribute__((vector_size(VECTOR_BYTES)));
-    typedef int64_t bits __attribute__((vector_size(VECTOR_BYTES)));
+    typedef int64_t integer;
+    typedef integer bits __attribute__((vector_size(VECTOR_BYTES)));
     typedef double unaligned __attribute__((vector_size(VECTOR_BYTES), aligned(8), may_alias));
     static constexpr int lanes = VECTOR_BYTES / 8;
 };

@@ -22,9 +22,16 @@ struct GemmProblem {
     long c_batch, c_row;
 };
 
-/* Elementwise functions of one and of two arrays, in the order of the tables of kernels.h. */
-enum Unary { NEG, EXP, TANH, SIGMOID, RELU, SILU, UNARY_FUNCTIONS };
-enum Binary { ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, RELU_BACKWARD, SILU_BACKWARD, BINARY_FUNCTIONS };
+/* Elementwise functions of one array, of two (or of one and a number), and of one or two and one or two numbers, in the order
+   of the tables of kernels.h. */
+enum Unary { NEG, EXP, LOG, ERF, TANH, SIGMOID, LOG_SIGMOID, RELU, SILU, GELU, GELU_TANH, UNARY_FUNCTIONS };
+enum Binary {
+    ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, LOG_SIGMOID_BACKWARD, RELU_BACKWARD, LEAKY_RELU, ELU, SILU_BACKWARD,
+    GELU_BACKWARD, GELU_TANH_BACKWARD, BINARY_FUNCTIONS
+};
+enum WithNumbers {
+    ADD_SCALED, LERP, CLAMP, LEAKY_RELU_BACKWARD, ELU_BACKWARD, SOFTPLUS, SOFTPLUS_BACKWARD, FUNCTIONS_WITH_NUMBERS
+};
 
 enum { SUM_PART = 4096 };
 
@@ -182,8 +189,7 @@ struct Kernels {
     void (*unary[UNARY_FUNCTIONS])(const void *x, void *y, long n, int threads);
     /* step 0: one number in the place of an array */
     void (*binary[BINARY_FUNCTIONS])(const void *a, long a_step, const void *b, long b_step, void *y, long n, int threads);
-    void (*add_scaled)(const void *a, const void *b, double alpha, void *y, long n, int threads);
-    void (*clamp)(const void *x, double low, double high, void *y, long n, int threads);
+    void (*with_numbers[FUNCTIONS_WITH_NUMBERS])(const void *a, const void *b, double p, double q, void *y, long n, int threads);
     /* parts: rows times the parts of SUM_PART elements in n */
     void (*sum_rows)(const void *x, void *out, double *parts, long rows, long n, int threads);
     void (*softmax_forward)(const struct RowsProblem *problem, int threads);

@@ -121,11 +121,16 @@ template <typename T> INLINE vec<T> sigmoid(vec<T> x) {
     return (x < T(0) ? e : broadcast<T>(1)) / (T(1) + e);
 }
 
+/* e^x - 1 for x <= 0. */
+template <typename T> INLINE vec<T> exp_minus_one_of_negative(vec<T> x) {
+    constexpr T saturated = sizeof(T) == 4 ? T(-19) : T(-39); // from where on it is -1
+    return PowerOfE<T>::of(at_least<T>(x, saturated)).minus_one();
+}
+
 /* (1 - e^-2|x|) / (1 + e^-2|x|), with the sign of x. */
 template <typename T> INLINE vec<T> tanh(vec<T> x) {
-    constexpr T saturated = sizeof(T) == 4 ? T(-19) : T(-39); // 2 x from where on tanh is 1
     const vec<T> negative = -absolute<T>(x);
-    const vec<T> e_minus_one = PowerOfE<T>::of(at_least<T>(negative + negative, saturated)).minus_one();
+    const vec<T> e_minus_one = exp_minus_one_of_negative<T>(negative + negative);
     return with_sign_of<T>(e_minus_one / (e_minus_one + T(2)), x);
 }
 
