@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from on_gpu import back, there
 
+import tinyrnn
 from tinyrnn.kernels.gpu import launch, loader
 
 CODE = """
@@ -84,3 +85,17 @@ def test_operands_of_tensor_cores():
     assert operands == [sums, registers("r", "a", 4), registers("r", "b", 2), sums]
     used = re.findall(r'^TINYRNN_MMA\((\w+), "(\w+)", "(\w+)"\)', text, re.M)
     assert used == [("Half", "m16n8k16", "f16"), ("Bfloat", "m16n8k16", "bf16"), ("Tf32", "m16n8k8", "tf32")]
+
+
+@pytest.mark.parametrize("number", [3, -0.3, 65536.0, 1e-8])
+def test_factors_and_divisors_are_not_rounded(cuda, rng, dtype, number):
+    numbers = (rng.normal(size=300) * 10 ** np.linspace(-4, 4, 300)).astype(dtype)
+
+    def results(device):
+        x = tinyrnn.tensor(numbers, device=device)
+        results = [x * number, number * x, x / number, number / x, x.clone().mul_(number), x.clone().div_(number)]
+        assert {(each.dtype.name, each.device) for each in results} == {(dtype.name, device)}
+        return [each.float().cpu().numpy() for each in results]
+
+    for result, expected in zip(results(cuda), results(tinyrnn.device("cpu")), strict=True):
+        np.testing.assert_array_equal(result, expected)

@@ -252,6 +252,13 @@ def test_the_same_bits_on_any_number_of_threads(instruction_set, rng, name, dtyp
         )
 
 
+@pytest.mark.parametrize(("before", "after"), [((2, 1), (4, 2)), ((3,), (1,)), ((1, 1), (1,)), ((), (1,) * 65), ((0,), (2,))])
+def test_an_array_is_not_seen_in_a_shape_that_does_not_fit(before, after):
+    elementwise = pytest.importorskip("tinyrnn.kernels.cpu.elementwise")
+    with pytest.raises(ValueError, match="cannot be broadcast to"):
+        elementwise.stretched(np.zeros(before), after)
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("size", [*SIZES, 100_001])
 def test_a_multiple_is_added(instruction_set, rng, size, dtype):

@@ -81,7 +81,7 @@ def pow_forward(a, b):
 @_quiet
 @_in_32_bits
 def add_scaled_forward(a, b, alpha):
-    return a + alpha * b
+    return a + float(alpha) * b  # one of NumPy's own would widen the sum
 
 
 @_quiet

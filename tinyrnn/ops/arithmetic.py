@@ -37,7 +37,7 @@ def add(input, other, *, alpha=1):
     x, y = array(a), array(b)
     if alpha != 1:
         if _are_floats(x, y) and isinstance(alpha, (int, float)):
-            return _add_scaled(a, b, float(alpha))
+            return record(add_scaled_backward, (a, b), backend(x).add_scaled_forward(x, y, alpha), (alpha,))
         b = _scaled(a, b, alpha)
         y = array(b)
     return record(add_backward, (a, b), kernels_of(x, y).add_forward(x, y), ())
@@ -45,12 +45,6 @@ def add(input, other, *, alpha=1):
 
 def add_backward(node, g):
     return g, g
-
-
-def _add_scaled(a, b, alpha):
-    """a + alpha * b, of operands of one shape and floating-point dtype."""
-    x, y = array(a), array(b)
-    return record(add_scaled_backward, (a, b), backend(x).add_scaled_forward(x, y, alpha), (alpha,))
 
 
 def add_scaled_backward(node, g, alpha):
@@ -76,7 +70,7 @@ def sub(input, other, *, alpha=1):
         _refuse_bool_operands(input, other)
     if alpha != 1:
         if _are_floats(x, y) and isinstance(alpha, (int, float)):
-            return _add_scaled(a, b, -float(alpha))
+            return record(add_scaled_backward, (a, b), backend(x).add_scaled_forward(x, y, -alpha), (-alpha,))
         b = _scaled(a, b, alpha)
         y = array(b)
     return record(sub_backward, (a, b), kernels_of(x, y).sub_forward(x, y), ())

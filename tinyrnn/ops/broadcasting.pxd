@@ -10,7 +10,7 @@ from tinyrnn.ops.views cimport record_view
 cpdef object expand_to(object x, tuple shape)
 cpdef object stretch(object data, tuple shape)
 cpdef tuple operands(object a, object b, bint as_floats=*, bint unrounded=*)
-cpdef bint stays_a_number(object x, object data, bint unrounded=*)
+cpdef bint stays_a_number(object x, object data, bint unrounded)
 cdef tuple _of_one_dtype(object a, object b, bint as_floats)
 cdef object _operand(object x, tuple shape)
 cpdef bint has_shape(object x)

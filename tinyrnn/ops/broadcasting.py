@@ -79,7 +79,7 @@ def operands(a, b, as_floats=False, unrounded=False):
     return a, b
 
 
-def stays_a_number(x, data, unrounded=False):
+def stays_a_number(x, data, unrounded):
     """Whether `x` is a Python number beside an array of NumPy's own floats, which keep their dtype then; or of any floats."""
     if not (type(x) is float or type(x) is int) or not has_shape(data):
         return False

@@ -31,7 +31,7 @@ def pow(input, exponent):
         input, exponent = autocasting.prepared("pow", (input, exponent))
     if isinstance(exponent, np.generic):
         exponent = exponent.item()
-    if has_shape(array(exponent)) or stays_a_number(exponent, array(input)):
+    if has_shape(array(exponent)) or stays_a_number(exponent, array(input), False):
         a, b = operands(input, exponent)
     else:
         a, b = cast(input, dtypes.result_type(input, exponent).numpy), exponent

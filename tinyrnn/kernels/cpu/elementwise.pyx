@@ -168,13 +168,17 @@ cpdef object small_neg(object a):
 
 
 cpdef object stretched(cnp.ndarray x, tuple shape):
-    """numpy.broadcast_to, which is slow, for a shape to which `x` is known to broadcast: a view that is not written to."""
+    """numpy.broadcast_to, which is slow: a view that is not written to."""
     cdef cnp.npy_intp[64] sizes, strides
     cdef int ndim = len(shape), added = ndim - cnp.PyArray_NDIM(x), dim
-    for dim in range(ndim):
+    cdef bint fits = 0 <= added and ndim <= 64, repeated
+    for dim in range(ndim if fits else 0):
         sizes[dim] = shape[dim]
         repeated = dim < added or (cnp.PyArray_DIM(x, dim - added) == 1 and sizes[dim] != 1)
         strides[dim] = 0 if repeated else cnp.PyArray_STRIDE(x, dim - added)
+        fits = fits and (repeated or cnp.PyArray_DIM(x, dim - added) == sizes[dim])
+    if not fits:  # from a view of what has another shape by now
+        raise ValueError(f"an array of shape {(<object>x).shape} cannot be broadcast to {shape}")
     cdef cnp.dtype dtype = x.descr
     Py_INCREF(dtype)  # the new array takes this reference over
     view = PyArray_NewFromDescr(
