@@ -209,7 +209,8 @@ ACCURATE = ["exp", "tanh", "sigmoid", "log", "logsigmoid"]
 def test_every_so_many_floats_are_within_4_ulp(instruction_set, name):
     """All floats in steps of 4099, from denormals to infinity and below 0."""
     x = np.arange(0, 2**32, 4099, dtype=np.uint64).astype(np.uint32).view(np.float32)
-    exact = exact_values(name, x.astype(np.float64))
+    with np.errstate(invalid="ignore"):  # signalling NaN
+        exact = exact_values(name, x.astype(np.float64))
     result = getattr(cpu, f"{name}_forward")(x)
     numbers = ~np.isnan(exact)
     assert (np.isnan(result) == ~numbers).all()

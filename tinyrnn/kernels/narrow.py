@@ -17,6 +17,11 @@ def widened(x):
     return x.astype(np.float32) if is_narrow(x) else x
 
 
+def native(dtype):
+    """A dtype in the byte order of this machine: itself, the very object, if it is."""
+    return dtype if dtype.isnative else dtype.newbyteorder("=")
+
+
 def in_32_bits(kernel, at=0):
     """A kernel that computes in 32 bits, and gives its results in the dtype of argument number `at`, if that has 16."""
 
@@ -24,7 +29,7 @@ def in_32_bits(kernel, at=0):
     def run(*args, **options):
         if not is_narrow(args[at]):
             return kernel(*args, **options)
-        dtype = args[at].dtype
+        dtype = native(args[at].dtype)
         result = kernel(*_each(widened, args), **options)
         with np.errstate(over="ignore"):  # of float16: inf, without a warning
             return _each(lambda x: x.astype(dtype) if x.dtype == np.float32 else x, result)

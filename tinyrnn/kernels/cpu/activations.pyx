@@ -9,7 +9,7 @@ cimport numpy as cnp
 import numpy as np
 
 from tinyrnn.kernels import reference
-from tinyrnn.kernels.narrow import is_narrow
+from tinyrnn.kernels.narrow import is_narrow, native
 
 from tinyrnn.kernels.cpu.elementwise cimport (
     are_a_pair, is_number, run, run_one, run_one_small, run_small, run_with_number, run_with_numbers
@@ -46,7 +46,7 @@ cdef object plain_of(object x):
         return None
     cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
     if kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE:
-        return np.ascontiguousarray(x, x.dtype.newbyteorder("=")).reshape(x.shape)
+        return np.ascontiguousarray(x, native(x.dtype)).reshape(x.shape)
     return x.astype(np.float32, order="C") if is_narrow(x) else None
 
 
@@ -55,7 +55,7 @@ cdef object in_dtype_of(object x, cnp.ndarray result):
     if cnp.PyArray_ITEMSIZE(<cnp.ndarray>x) != 2:
         return result
     with np.errstate(over="ignore"):  # of float16: inf, without a warning
-        return result.astype(x.dtype.newbyteorder("="))
+        return result.astype(native(x.dtype))
 
 
 cdef object of_one(int function, object kernel, object x):
