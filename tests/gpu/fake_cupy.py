@@ -64,6 +64,16 @@ def _outside(value):
     return value
 
 
+def _in_float32(name, value):
+    """Arrays of bfloat16 in any structure, as float32 if CuPy's function of this name gives that for them."""
+    if name in _CUPY["widening"]:
+        if isinstance(value, (tuple, list)):
+            return type(value)(_in_float32(name, each) for each in value)
+        if getattr(value, "dtype", None) is not None and value.dtype.name == "bfloat16":
+            return value.astype(np.float32)
+    return value
+
+
 def _check_parameters(where, name, kwargs):
     parameters = where.get(name)
     if parameters is None:
@@ -177,7 +187,7 @@ class ndarray:
         elif f"{function.__module__.partition('.')[2]}.{function.__name__}" not in _FURTHER_FUNCTIONS:
             raise TypeError(f"CuPy has no {function.__module__}.{function.__name__}")
         with np.errstate(all="ignore"):
-            return _outside(function(*_inside(args), **_inside(kwargs)))
+            return _outside(function(*_in_float32(function.__name__, _inside(args)), **_inside(kwargs)))
 
     def __len__(self):
         return len(self._array)

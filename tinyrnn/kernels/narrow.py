@@ -17,6 +17,11 @@ def widened(x):
     return x.astype(np.float32) if is_narrow(x) else x
 
 
+def chosen(mask, x, y, dtype):
+    """``np.where`` of what is of this dtype; where that is bfloat16, CuPy gives float32."""
+    return np.where(mask, x, y).astype(dtype, copy=False)
+
+
 def in_32_bits(kernel, at=0):
     """A kernel that computes in 32 bits, and gives its results in the dtype of argument number `at`, if that has 16."""
 
