@@ -495,6 +495,7 @@ cuda.get_current_stream = fake_cuda.current_stream
 cuda.Event = fake_cuda.Event
 cuda.alloc_pinned_memory = bytearray
 cuda.get_elapsed_time = fake_cuda.elapsed
+cuda.nvrtc = types.SimpleNamespace(getVersion=lambda: (13, 0))
 _PROPERTIES = {"name": b"stand-in", "major": 9, "minor": 0, "totalGlobalMem": 2**30, "multiProcessorCount": 132}
 cuda.runtime = types.SimpleNamespace(
     getDeviceCount=lambda: 2,
