@@ -49,6 +49,7 @@ class Child:
         self.status = self._process.poll()
         if self.status in _ENDED:
             self._process, self.ended_by_itself = None, True
+            self._note_what_ended_it()
             return False
         last = max((each.stat().st_mtime for each in (self.rows.file, self._log) if each.exists()), default=0.0)
         if self.status is None and time.time() - last < silent:
@@ -59,11 +60,23 @@ class Child:
         if rows.keys() <= self._before.keys():
             self._notes.append({"name": self.name, **death})
             return False
-        for name, row in rows.items():
-            if row.get("note") == BEGUN:
-                self.rows.end({"name": name, **death})
+        self._end_begun(death)
         self.start()
         return True
+
+    def _note_what_ended_it(self) -> None:
+        """Status 1 is pytest's for tests that failed, and Python's for an error outside of any row, such as at an import."""
+        death = {"ok": False, "note": f"exit status {self.status}", "output": self.output()[-3000:]}
+        if self.status == 1:
+            self._end_begun(death)
+            if all(row["ok"] for row in self.all_rows()):
+                self._notes.append({"name": self.name, **death})
+
+    def _end_begun(self, death: Row) -> None:
+        """What the process was at is as it should not be."""
+        for name, row in self.rows.read().items():
+            if row.get("note") == BEGUN:
+                self.rows.end({"name": name, **death})
 
     def stop(self, why: str = "") -> None:
         """End it and what it started."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from typing import Any
 
 import numpy as np
@@ -87,6 +87,12 @@ def _training(kind: Callable[..., Any], dtype: str) -> Job:
     return run
 
 
+def _error_of(done: Future[Any]) -> BaseException | None:
+    """Of a job that has ended; the sign of life is for gpu_children.py, which takes 90 seconds of silence for a hang."""
+    print(".", end="", flush=True)
+    return done.exception()
+
+
 def main() -> None:
     rows = Rows()
     loader.cupy()
@@ -97,7 +103,7 @@ def main() -> None:
         rows.begin(find.__name__)
         started, jobs = time.perf_counter(), list(find())
         with ThreadPoolExecutor(threads, initializer=lambda: tinyrnn.ones(1, device="cuda")) as pool:  # a context each
-            errors = [done.exception() for done in [pool.submit(job) for job in jobs]]
+            errors = [_error_of(done) for done in as_completed([pool.submit(job) for job in jobs])]
         failed = list(dict.fromkeys(repr(error)[:500] for error in errors if error))
         # Where one of our modules does not compile, nothing else can be right; what CuPy refuses here shows in `parity`.
         ok = not failed or find is ops_of_cupy

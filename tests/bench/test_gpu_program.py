@@ -111,6 +111,23 @@ def test_children_go_on_behind_what_ended_them(environment):
     assert done.stdout.split("\n")[:-1] == [str(row) for row in [*half, ("e", True, None)] * 2], done.stderr
 
 
+def test_an_error_outside_of_any_row_is_a_row(environment):
+    """As without pytest: nothing was tested, which must not look as if all were well."""
+    code = """
+    import sys
+    from gpu_children import Child, watch
+    begun = "from gpu_rows import Rows; Rows().begin('a'); import no_such_module"
+    for command in (["-m", "no_such_pytest"], ["-c", "pass"], ["-c", begun]):
+        *_, rows = watch([Child("one", [sys.executable, *command])], 30)
+        print([(row["name"], row["ok"], row["note"], row["output"].strip()[-60:]) for row in rows])
+    """
+    done = run(environment, code)
+    nothing, well, begun = done.stdout.splitlines()
+    assert "('one', False, 'exit status 1', " in nothing and "No module named no_such_pytest" in nothing, done.stderr
+    assert well == "[]"
+    assert "('a', False, 'exit status 1', " in begun and "no_such_module" in begun
+
+
 def test_children_end_when_the_time_is_up(environment):
     code = """
     import sys, time
@@ -139,6 +156,7 @@ def test_kernels_are_compiled_ahead(environment, tmp_path):
     rows = {row["name"]: row for row in map(json.loads, (tmp_path / "rows").read_text().splitlines())}
     assert list(rows) == ["our_modules", "our_elementwise_kernels", "ops_of_cupy"], done.stderr
     assert all(row["ok"] and row["jobs"] > 30 and "output" not in row for row in rows.values()), rows
+    assert done.stdout.count(".") == sum(row["jobs"] for row in rows.values())  # so that it is not taken to hang
 
 
 def test_both_sides_of_the_timing_agree(environment, tmp_path):

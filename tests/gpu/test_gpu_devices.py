@@ -254,3 +254,9 @@ def test_without_a_gpu_it_is_said_what_is_missing(run_python, tmp_path):
     assert "tinyrnn[cuda13]" in without.stderr
     unusable = run_python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{program}")
     assert unusable.stdout == "False True\n" and "no NVIDIA GPU with a driver that fits (no driver)" in unusable.stderr
+    (tmp_path / "cupy.py").write_text(
+        "class cuda:\n class runtime:\n  class CUDARuntimeError(RuntimeError): pass\n  def getDeviceCount(): return 1\n"
+        " class nvrtc:\n  def getVersion(): raise RuntimeError('no libnvrtc')\n"
+    )
+    no_compiler = run_python(f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{program}")
+    assert no_compiler.stdout == "False True\n" and "does not find NVIDIA's compiler NVRTC (no libnvrtc)" in no_compiler.stderr

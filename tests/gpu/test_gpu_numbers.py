@@ -65,6 +65,14 @@ def test_long_sums_are_carried_in_32_bits(cuda, rng, dtype):
         np.testing.assert_allclose(back(got).astype(np.float64), expected, rtol=tolerance)
 
 
+def test_products_of_a_row_and_a_column_are_rounded_once(cuda, dtype):
+    from tinyrnn.kernels.gpu import kernels
+
+    row, large = np.full((1, 64), 1.125).astype(dtype), np.full((1, 2), 300).astype(dtype)
+    assert back(kernels.matmul_forward(*there((row, row.T)))).item() == 81
+    assert back(kernels.matmul_forward(*there((large, np.array([[300], [-300]]).astype(dtype))))).item() == 0
+
+
 def test_operands_of_tensor_cores():
     """The one line that nothing executes without a GPU: its operands are D, A, B and C, in this order and each in its own."""
     text = (launch.FOLDER / "products.cuh").read_text()

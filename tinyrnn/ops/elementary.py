@@ -170,7 +170,7 @@ def trunc(input):
 
 def round(input, *, decimals=0):
     """The nearest number of so many `decimals`; halves go to the even one. The gradient is 0."""
-    return _rounded("round", lambda x: np.round(x, decimals), input)
+    return _rounded("round", lambda x: np.round(x, decimals).astype(x.dtype, copy=False), input)
 
 
 def _rounded(name, function, input):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrnn.engine.tape import record
+from tinyrnn.kernels.narrow import chosen
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, sum_to
 from tinyrnn.ops.casting import array, without_gradient
 from tinyrnn.ops.gathering import fill_values
@@ -24,7 +25,7 @@ def masked_fill(input, mask, value):
     shape = broadcast_shape(array(input).shape, _mask("masked_fill", mask).shape)
     value = fill_values(input, value, ())
     input = expand_to(input, shape)
-    filled = np.where(array(mask), array(value), array(input))
+    filled = chosen(array(mask), array(value), array(input), array(input).dtype)
     return record(masked_fill_backward, (input, value), filled, (mask,))
 
 
@@ -45,7 +46,7 @@ def masked_select(input, mask):
 
 def tril(input, diagonal=0):
     """The matrices with everything above the given diagonal set to zero."""
-    return record(tril_backward, (input,), np.tril(_matrices("tril", input), diagonal), (diagonal,))
+    return record(tril_backward, (input,), _triangle("tril", input, diagonal), (diagonal,))
 
 
 def tril_backward(node, g, diagonal):
@@ -54,18 +55,18 @@ def tril_backward(node, g, diagonal):
 
 def triu(input, diagonal=0):
     """The matrices with everything below the given diagonal set to zero."""
-    return record(triu_backward, (input,), np.triu(_matrices("triu", input), diagonal), (diagonal,))
+    return record(triu_backward, (input,), _triangle("triu", input, diagonal), (diagonal,))
 
 
 def triu_backward(node, g, diagonal):
     return triu(g, diagonal)
 
 
-def _matrices(op, input):
+def _triangle(op, input, diagonal):
     x = array(input)
     if x.ndim < 2:
         raise RuntimeError(f"{op}: input tensor must have at least 2 dimensions, got {x.ndim}")
-    return x
+    return getattr(np, op)(x, diagonal).astype(x.dtype, copy=False)  # CuPy's would not keep bfloat16
 
 
 # ---- without gradient ----

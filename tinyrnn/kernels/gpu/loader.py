@@ -18,7 +18,7 @@ def cupy() -> Any:
     Raises
     ------
     RuntimeError
-        If it is not installed, or there is no driver or no GPU.
+        If it is not installed, or there is no driver, no GPU, or nothing that compiles kernels.
     """
     global _found
     if _found is None:
@@ -32,6 +32,10 @@ def cupy() -> Any:
             raise _missing(f"CuPy finds no NVIDIA GPU with a driver that fits ({error})") from None
         if not count:
             raise _missing("CuPy and a driver are there, but no GPU")
+        try:
+            library.cuda.nvrtc.getVersion()
+        except (ImportError, RuntimeError) as error:
+            raise _missing(f"CuPy does not find NVIDIA's compiler NVRTC ({error}); {_INSTALL}, brings it") from None
         _use(library)
     return _found
 

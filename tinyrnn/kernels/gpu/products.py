@@ -27,8 +27,8 @@ def linear_forward(x, weight, bias):
 
 def product(a, b, kind="others"):
     """a b; of float32 rounded to TF32 where that is allowed for products of this kind (see tf32.py)."""
-    if is_narrow(a) and not a.ndim == b.ndim == 2:
-        # CuPy makes only plain products of them; TF32 has all of their bits
+    if is_narrow(a) and (not a.ndim == b.ndim == 2 or a.shape[0] == b.shape[1] == 1):
+        # CuPy makes only plain products of them, and of a row and a column rounds each product; TF32 has all of their bits
         return _product_of_float32(widened(a), widened(b), True).astype(a.dtype)
     if a.dtype == np.float32:
         return _product_of_float32(a, b, tf32.allowed[kind])
