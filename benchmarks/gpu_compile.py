@@ -14,7 +14,7 @@ from op_table import OPS, arrays_for
 
 import tinyrnn
 from tinyrnn import nn
-from tinyrnn.kernels.gpu import elementwise, launch, loader, recurrent
+from tinyrnn.kernels.gpu import activations, elementwise, launch, loader, recurrent
 from tinyrnn.kernels.sweeps import MODES
 
 Job = Callable[[], Any]
@@ -40,13 +40,15 @@ def _module(file: str, names: tuple[str, ...]) -> Job:
 
 
 def our_elementwise_kernels() -> Iterator[Job]:
-    """The activations, forward and backward."""
-    more = {"softplus": (1.0, 20.0), "gelu": ("none",)}
+    """The activations, forward and backward, and arithmetic with a number."""
+    numbers = {"softplus": (1.0, 20.0), "gelu": ("none",), "leaky": (0.1,), "elu": (1.0,)}
     for dtype in DTYPES:
-        for name, function in vars(elementwise).items():
+        for name, function in vars(activations).items():
             if name.endswith(("_forward", "_backward")):
                 arrays = 2 if name.endswith("_backward") else 1
-                yield _elementwise(function, dtype, arrays, more.get(name.partition("_")[0], ()))
+                yield _elementwise(function, dtype, arrays, numbers.get(name.partition("_")[0], ()))
+        for function in (elementwise.mul_forward, elementwise.div_forward):
+            yield _elementwise(function, dtype, 1, (0.1,))
 
 
 def _elementwise(function: Callable[..., Any], dtype: str, arrays: int, more: tuple[Any, ...]) -> Job:

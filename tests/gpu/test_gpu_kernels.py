@@ -49,11 +49,16 @@ def rounded_like(exact, expected):
 
 
 @FLOATS
-@pytest.mark.parametrize("name", ["sigmoid", "relu", "silu", "softplus", "gelu"])
+@pytest.mark.parametrize("name", ["sigmoid", "logsigmoid", "relu", "leaky_relu", "elu", "silu", "softplus", "gelu"])
 def test_activations(kernels, rng, name, dtype):
     x, grad = (np.append(rng.normal(0, 3, 60), SPECIAL).astype(dtype) for _ in range(2))
-    settings = {"softplus": [(1.0, 20.0), (2.5, 1.0)], "gelu": [("none",), ("tanh",)]}.get(name, [()])
-    for more in settings:
+    settings = {
+        "leaky_relu": [(0.1,)],
+        "elu": [(0.7,)],
+        "softplus": [(1.0, 20.0), (2.5, 1.0)],
+        "gelu": [("none",), ("tanh",)],
+    }
+    for more in settings.get(name, [()]):
         check(kernels, f"{name}_forward", x, *more, dtype=dtype)
         saved = getattr(reference, f"{name}_forward")(x) if name in ("sigmoid", "relu") else x
         ordinary = np.isfinite(x)

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tinyrnn.seq2seq.dates import STYLES, fields, make_pairs, write
@@ -151,6 +151,7 @@ def test_the_locale_has_no_say() -> None:
         assert write(Unlocalised(1998, 3, 3), style) == write(date(1998, 3, 3), style)
 
 
+@settings(deadline=None)
 @given(st.integers(0, 3))
 def test_held_out_dates_never_occur_in_training(seed: int) -> None:
     train, dev = make_pairs(n_train=5_000, seed=seed)

@@ -129,10 +129,10 @@ class Kernels(Protocol):
         """Gives grad where x > 0, else negative_slope grad."""
 
     def elu_forward(self, x: Array, alpha: float) -> Array:
-        """x where it is above 0, else alpha (exp(x) - 1)."""
+        """alpha (exp(x) - 1) where x is 0 or below, else x."""
 
     def elu_backward(self, grad: Array, x: Array, alpha: float) -> Array:
-        """Gives grad where x > 0, else alpha exp(x) grad."""
+        """Gives alpha exp(x) grad where x <= 0, else grad."""
 
     def softplus_forward(self, x: Array, beta: float, threshold: float) -> Array:
         """log(1 + exp(beta x)) / beta of each element; x itself where beta x > threshold."""

@@ -85,14 +85,14 @@ def leaky_relu_backward(grad, x, negative_slope):
 @_quiet
 @_in_32_bits
 def elu_forward(x, alpha):
-    return np.where(x > 0, x, alpha * np.expm1(np.minimum(x, 0))).astype(x.dtype, copy=False)
+    return np.where(x <= 0, alpha * np.expm1(np.minimum(x, 0)), x).astype(x.dtype, copy=False)
 
 
 @_quiet
 @_in_32_bits
 def elu_backward(grad, x, alpha):
     # the exponential never sees x > 0: inf times the 0 of the branch not taken would be NaN
-    return np.where(x > 0, grad, grad * (alpha * np.exp(np.minimum(x, 0)))).astype(grad.dtype, copy=False)
+    return np.where(x <= 0, grad * (alpha * np.exp(np.minimum(x, 0))), grad).astype(grad.dtype, copy=False)
 
 
 @_quiet

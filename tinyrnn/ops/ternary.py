@@ -17,9 +17,9 @@ def lerp(input, end, weight):
             raise RuntimeError(f"lerp: expected {name} of {array(input).dtype}, got {array(x).dtype}; cast it first")
     if array(input).dtype.kind not in FLOATS:
         raise NotImplementedError(f"lerp is not implemented for {array(input).dtype} tensors; use x.float()")
-    if type(weight) in (int, float) and has_shape(array(end)) and array(end).shape == array(input).shape:
-        x = array(input)
-        return record(lerp_backward, (input, end), backend(x).lerp_forward(x, array(end), weight), (weight,))
+    a, b = array(input), array(end)
+    if type(weight) in (int, float) and type(a) is type(b) and a.shape == b.shape:
+        return record(lerp_backward, (input, end), backend(a).lerp_forward(a, b, weight), (weight,))
     return add(input, mul(sub(end, input), weight))
 
 

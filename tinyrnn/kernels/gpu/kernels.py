@@ -8,6 +8,7 @@ from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu import kernels_of
 
 FAMILIES = (
+    "activations",
     "ctc",
     "dropout",
     "elementwise",

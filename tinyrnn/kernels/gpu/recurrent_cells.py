@@ -1,19 +1,19 @@
-"""One step of the recurrent cells on a GPU, pointwise (recurrent_cells.cu). Elman's is an elementwise kernel."""
+"""One step of the recurrent cells on a GPU, pointwise (recurrent_cells.cu). Elman's is an activations kernel."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from tinyrnn.kernels.gpu import elementwise, launch, loader
+from tinyrnn.kernels.gpu import activations, launch, loader
 
 
 def rnn_cell_forward(gates_x, gates_h, nonlinearity):
     operation = "tanh(w(x) + w(h))" if nonlinearity == "tanh" else "w(x) + w(h) <= 0 ? decltype(w(x))(0) : w(x) + w(h)"
-    return elementwise.kernel("T x, T h", operation, f"rnn_cell_{nonlinearity}")(gates_x, gates_h)
+    return activations.kernel("T x, T h", operation, f"rnn_cell_{nonlinearity}")(gates_x, gates_h)
 
 
 def rnn_cell_backward(grad_h, h, nonlinearity):
-    return elementwise.tanh_backward(grad_h, h) if nonlinearity == "tanh" else elementwise.relu_backward(grad_h, h)
+    return activations.tanh_backward(grad_h, h) if nonlinearity == "tanh" else activations.relu_backward(grad_h, h)
 
 
 def lstm_cell_forward(gates_x, gates_h, c):

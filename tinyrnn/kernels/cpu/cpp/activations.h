@@ -82,14 +82,14 @@ struct LeakyReluBackward {
 /* alpha (e^x - 1) where x <= 0 */
 struct EluForward {
     template <typename T> INLINE vec<T> of(vec<T> x, vec<T> alpha) {
-        return x > T(0) ? x : alpha * exp_minus_one_of_negative<T>(x);
+        return x <= T(0) ? alpha * exp_minus_one_of_negative<T>(x) : x;
     }
     static constexpr long least = DEAR;
 };
 
 struct EluBackward {
     template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x, vec<T> alpha, vec<T>) {
-        return x > T(0) ? grad : grad * (alpha * exp<T>(x));
+        return x <= T(0) ? grad * (alpha * exp<T>(x)) : grad;
     }
     static constexpr long least = DEAR;
 };
