@@ -33,7 +33,7 @@ LEFT_OUT = os.environ.get("TINYRNN_NO_EXT") == "1"
 SANITIZED = os.environ.get("TINYRNN_SANITIZE") == "1"
 
 # Modules of which every op runs some, small arrays through little else. The others may be small: their arithmetic is in CPP.
-EVERY_OP = re.compile(r"tinyrnn/(engine/.*|kernels/(dispatch|cpu/activations|cpu/elementwise)|ops/(activations|arithmetic))")
+EVERY_OP = re.compile(r"tinyrnn/(engine/.*|kernels/(dispatch|cpu/elementwise)|ops/(activations|arithmetic))")
 
 COMPILE = ["-g0", "-fno-math-errno", "-fno-asynchronous-unwind-tables", "-fno-unwind-tables"]
 USUAL, SMALL = ["-O2"], ["-Os"]

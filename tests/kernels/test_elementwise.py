@@ -130,6 +130,85 @@ def test_gelu_keeps_its_digits_far_below_zero(instruction_set, approximate):
     np.testing.assert_allclose(cpu.gelu_forward(x, approximate), exact, rtol=1e-6 if approximate == "none" else 2e-5)
 
 
+def rows_of(rng, dtype, height):
+    """Arrays of shape (4, height, 10) that are not plain: repeated, cut out of others, or both."""
+    whole = rng.uniform(0.1, 0.9, (5, height + 1, 16)).astype(dtype)
+    flat, shape = whole.reshape(-1, 16)[: 4 * height], (4, height, 10)
+    part = whole[:4, :height, :10]
+    return {
+        "plain": part.copy(),
+        "one number": np.broadcast_to(whole[0, 0, 0], shape),
+        "one row": np.broadcast_to(whole[0, 0, :10], shape),
+        "a number for each row": np.broadcast_to(part[:, :, :1].copy(), shape),
+        "a column of a matrix": np.broadcast_to(flat[:, 3].reshape(4, height, 1), shape),
+        "one matrix": np.broadcast_to(part[0].copy(), shape),
+        "a row for each matrix": np.broadcast_to(part[:, :1].copy(), shape),
+        "parts of rows": np.lib.stride_tricks.as_strided(flat[:, 2:12], shape, (height * 16 * dtype().itemsize, *flat.strides)),
+        "parts of rows of parts": whole[:4, :height, 2:12],
+        "backwards": whole[3::-1, :height, :10],
+        "every other": np.repeat(part, 2, axis=2)[:, :, ::2],
+        "turned": part.transpose(2, 1, 0).copy().transpose(2, 1, 0),
+    }
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("height", [3, 40])
+@pytest.mark.parametrize("name", ["add_forward", "sub_forward", "mul_forward", "div_forward"])
+def test_rows(instruction_set, rng, name, height, dtype):
+    kernel, oracle = getattr(cpu, name), getattr(reference, name)
+    cases = rows_of(rng, dtype, height)
+    for first, a in cases.items():
+        for second, b in [*cases.items(), ("a number", 0.3)]:
+            for operands in ((a, b), (b, a)):
+                result, expected = kernel(*operands), oracle(*operands)
+                assert result.dtype == expected.dtype and result.shape == expected.shape
+                np.testing.assert_array_equal(result, expected, err_msg=f"{first}, {second}")
+
+
+@pytest.mark.parametrize("shape", [(700, 300), (1, 2000), (3000, 1, 2), (30, 70, 33)], ids=str)
+def test_repeated_rows_have_the_same_bits_on_any_number_of_threads(instruction_set, rng, shape):
+    x, row = rng.normal(size=shape).astype(np.float32), rng.normal(size=shape[-1]).astype(np.float32)
+    column = rng.normal(size=(*shape[:-1], 1)).astype(np.float32)
+    for other in (row, column):
+        repeated = np.broadcast_to(other, shape)
+        assert_same_bits_on_any_number_of_threads(lambda repeated=repeated: [cpu.mul_forward(x, repeated)])
+        np.testing.assert_array_equal(cpu.mul_forward(repeated, x), x * other)
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, BFLOAT16])
+@pytest.mark.parametrize("size", [*SIZES, 100_003])
+def test_choosing(instruction_set, rng, size, dtype):
+    dtype = np.dtype(dtype)
+    a, b, mask = rng.normal(size=size).astype(dtype), rng.normal(size=size).astype(dtype), rng.random(size) < 0.5
+    for masks, x, y in zip((mask, mask, mask, np.repeat(mask, 2)[::2], mask[::-1].copy()[::-1], mask), layouts(a), layouts(b)):
+        for first in (x, 0.5, 3, -0.0, np.nan, dtype.type(0.25), np.array(0.75, dtype)):
+            for second in (y, -np.inf, dtype.type(0), np.array(2, dtype)):
+                result = cpu.where_forward(masks, first, second, dtype)
+                assert result.dtype == dtype and not np.shares_memory(result, x) and not np.shares_memory(result, y)
+                expected = np.where(mask, first, second).astype(dtype)
+                np.testing.assert_array_equal(result.astype(np.float64), expected.astype(np.float64))
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [*SIZES, 100_003])
+@pytest.mark.parametrize("value", [0, -0.0, 0.1, 3, np.inf, np.nan])
+def test_filling(instruction_set, rng, size, value, dtype):
+    for y in layouts(rng.normal(size=size).astype(dtype)):
+        cpu.fill_into(y, value)
+        expected = np.full(size, value, dtype)
+        np.testing.assert_array_equal(y, expected)
+        np.testing.assert_array_equal(np.signbit(y), np.signbit(expected))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("exponent", [2, 3, -1, 0.5, 0, 1, 2.0, 2.5, -2, np.nan])
+def test_powers(rng, exponent, dtype):
+    for x in layouts(np.append(rng.uniform(0.1, 3, 2000), [0.0, np.inf, np.nan]).astype(dtype)):
+        with np.errstate(divide="ignore"):
+            expected = x.astype(np.float64) ** exponent
+        np.testing.assert_allclose(cpu.pow_forward(x, exponent), expected, rtol=4 * np.finfo(dtype).eps)
+
+
 ENDS = {"exp_forward": (0.0, np.inf), "tanh_forward": (-1.0, 1.0), "sigmoid_forward": (0.0, 1.0), "relu_forward": (0.0, np.inf)}
 
 

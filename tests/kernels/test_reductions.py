@@ -53,6 +53,20 @@ def test_sums_of_float32_are_rounded_once():
     assert compiled.sum_forward(np.stack([x, x], 1), (0,)).tolist() == [30, 30]
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("shape", [(1000, 1), (2000, 3), (700, 33), (65, 300), (3, 64, 70), (2, 5, 1000)], ids=str)
+def test_sums_of_columns(instruction_set, rng, shape, dtype):
+    x, axis = rng.normal(size=shape).astype(dtype), len(shape) - 2
+    assert_same_bits_on_any_number_of_threads(lambda: [cpu.sum_forward(x, (axis,))])
+    expected = x.astype(np.longdouble).sum(axis)
+    np.testing.assert_allclose(cpu.sum_forward(x, (axis,)), expected, rtol=0, atol=500 * np.finfo(dtype).eps)
+
+
+def test_long_columns_of_float32_keep_their_digits(instruction_set):
+    x = np.full((100_000, 2), 0.1, np.float32)
+    np.testing.assert_allclose(cpu.sum_forward(x, (0,)), 100_000 * np.float64(np.float32(0.1)), rtol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, bool])
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if 0 not in shape])
 @pytest.mark.parametrize("largest", [True, False])

@@ -48,6 +48,9 @@ class Kernels(Protocol):
     def clamp_forward(self, x: Array, low: Array | None, high: Array | None) -> Array:
         """Each element, but at least `low` and then at most `high`, numbers or arrays of the shape of `x`; NaN stays."""
 
+    def where_forward(self, mask: Array, a: Array, b: Array, dtype: Any) -> Array:
+        """`a` where `mask`, of bools, is true, else `b`: arrays of `dtype`, broadcast together, or numbers that it has."""
+
     def add_into(self, y: Array, x: Array, alpha: float) -> None:
         """y += alpha x in place. `y`: floats; `x`: an array of its shape, of which it may be part, or a number."""
 
@@ -56,6 +59,9 @@ class Kernels(Protocol):
 
     def div_into(self, y: Array, x: Array) -> None:
         """y /= x in place; operands as for `add_into`."""
+
+    def fill_into(self, y: Array, value: float) -> None:
+        """Set every element of `y` to a number."""
 
     def lerp_into(self, y: Array, x: Array, weight: float) -> None:
         """`lerp_forward` of y and `x`, which has its shape, in place; `x` may be part of y."""

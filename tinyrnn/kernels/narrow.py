@@ -22,12 +22,6 @@ def native(dtype):
     return dtype if dtype.isnative else dtype.newbyteorder("=")
 
 
-def chosen(mask, x, y, dtype):
-    """``np.where`` of what is of this dtype; where that is bfloat16, CuPy gives float32."""
-    result = np.where(mask, x, y)
-    return result if result.dtype is dtype else result.astype(dtype, copy=False)
-
-
 def in_32_bits(kernel, at=0):
     """A kernel that computes in 32 bits, and gives its results in the dtype of argument number `at`, if that has 16."""
 

@@ -93,7 +93,7 @@ def neg(input):
         return record(neg_backward, (input,), negative, ())
     if x.dtype is _BOOL:
         raise RuntimeError("Negation, the `-` operator, on a bool tensor is not supported; use the `~` operator")
-    return record(neg_backward, (input,), -x, ())
+    return record(neg_backward, (input,), backend(x).mul_forward(x, -1.0) if x.dtype.kind == "f" else -x, ())
 
 
 def neg_backward(node, g):

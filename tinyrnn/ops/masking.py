@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from tinyrnn.engine.tape import record
-from tinyrnn.kernels.narrow import chosen
+from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, sum_to
 from tinyrnn.ops.casting import array, without_gradient
 from tinyrnn.ops.gathering import fill_values
@@ -25,7 +25,7 @@ def masked_fill(input, mask, value):
     shape = broadcast_shape(array(input).shape, _mask("masked_fill", mask).shape)
     value = fill_values(input, value, ())
     input = expand_to(input, shape)
-    filled = chosen(array(mask), array(value), array(input), array(input).dtype)
+    filled = backend(array(input)).where_forward(array(mask), array(value), array(input), array(input).dtype)
     return record(masked_fill_backward, (input, value), filled, (mask,))
 
 

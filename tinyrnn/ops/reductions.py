@@ -13,7 +13,7 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.kernels.narrow import chosen, widened
+from tinyrnn.kernels.narrow import widened
 from tinyrnn.ops import arithmetic, autocasting, elementary
 from tinyrnn.ops.arithmetic import add, mul, sub
 from tinyrnn.ops.broadcasting import stretch
@@ -206,7 +206,7 @@ def root_backward(node, g, y):
 def inverse(x):
     """``1 / x``, and 0 where x is 0, which makes 0 the gradient there as well."""
     data = array(x)
-    y = as_array(1 / chosen(data == 0, data.dtype.type(math.inf), data, data.dtype))
+    y = as_array(1 / backend(data).where_forward(data == 0, data.dtype.type(math.inf), data, data.dtype))
     return record(inverse_backward, (x,), y, (y,))
 
 

@@ -10,7 +10,6 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase, as_array, wrap
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.kernels.narrow import chosen
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, has_shape, of_dtype, operands
 from tinyrnn.ops.casting import array, convert_number, quiet, quiet_in_16_bits, without_gradient
 from tinyrnn.ops.masking import nonzero
@@ -39,13 +38,13 @@ def weighted(g, weight, x):
     """The gradient `g` times the array `weight`, piecewise constant in `x`; where `weight` is 0, so is the result."""
     if isinstance(g, TensorBase):
         return g * step(x, weight.astype(g.array.dtype))
-    return chosen(weight != 0, g * weight.astype(g.dtype), 0, g.dtype)
+    return backend(g).where_forward(weight != 0, g * weight.astype(g.dtype), 0, g.dtype)
 
 
 def keep_where(mask, x):
     """`x` where the array `mask` is True, else 0."""
     data = array(x)
-    return record(keep_where_backward, (x,), chosen(mask, data, data.dtype.type(0), data.dtype), (mask,))
+    return record(keep_where_backward, (x,), backend(mask).where_forward(mask, data, data.dtype.type(0), data.dtype), (mask,))
 
 
 def keep_where_backward(node, g, mask):
@@ -86,11 +85,11 @@ def where(condition, input=None, other=None):
     x, y = array(input), array(other)
     fits = type(x) is type(y) is type(mask) and x.dtype is y.dtype and x.shape == y.shape == mask.shape
     if fits and (isinstance(input, TensorBase) or isinstance(other, TensorBase)):
-        return record(where_backward, (input, other), chosen(mask, x, y, x.dtype), (condition,))
+        return record(where_backward, (input, other), backend(mask).where_forward(mask, x, y, x.dtype), (condition,))
     dtype = dtypes.result_type(input, other).numpy
     shape = functools.reduce(broadcast_shape, [array(x).shape for x in (mask, input, other) if has_shape(array(x))])
     a, b = [_chosen_from(x, dtype, shape, mask) for x in (input, other)]
-    result = chosen(mask, array(a), array(b), dtype)
+    result = backend(mask).where_forward(mask, array(a), array(b), dtype)
     if isinstance(condition, TensorBase) and not (isinstance(a, TensorBase) or isinstance(b, TensorBase)):
         return wrap(result)
     return record(where_backward, (a, b), result, (condition,))

@@ -8,7 +8,6 @@ from tinyrnn import dtypes
 from tinyrnn.engine.base import TensorBase
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
-from tinyrnn.kernels.narrow import chosen
 from tinyrnn.ops import autocasting, elementary
 from tinyrnn.ops.arithmetic import mul, sub
 from tinyrnn.ops.broadcasting import broadcast_shape, expand_to
@@ -109,8 +108,8 @@ def masked_softmax(scores, mask, dim=-1):
     if broadcast_shape(x.shape, mask.shape) != x.shape:
         raise RuntimeError(f"masked_softmax: mask of shape {mask.shape} does not broadcast to scores of shape {x.shape}")
     mask = expand_to(mask, x.shape)
-    y = _along(backend(x).softmax_forward, chosen(mask, x, x.dtype.type(-np.inf), x.dtype), axis)
-    y = chosen(mask, y, x.dtype.type(0), x.dtype)
+    y = _along(backend(x).softmax_forward, backend(mask).where_forward(mask, x, x.dtype.type(-np.inf), x.dtype), axis)
+    y = backend(mask).where_forward(mask, y, x.dtype.type(0), x.dtype)
     return record(masked_softmax_backward, (scores,), y, (y, mask, axis))
 
 

@@ -194,12 +194,14 @@ def fill_(input, value):
     """Set every element to `value`, a number or a 0-d tensor."""
     if getattr(array(value), "ndim", 0):
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {array(value).ndim} dimensions.")
+    if _directly(input, value, lambda y, number: backend(y).fill_into(y, number)):
+        return input
     return assign(input, value)
 
 
 def zero_(input):
     """Set every element to zero."""
-    return assign(input, 0)
+    return fill_(input, 0)
 
 
 def setitem(input, index, value):

@@ -12,9 +12,9 @@ from tinyrnn.kernels import reference
 from tinyrnn.kernels.narrow import is_narrow, native
 
 from tinyrnn.kernels.cpu.elementwise cimport (
-    are_a_pair, is_number, run, run_one, run_one_small, run_small, run_with_number, run_with_numbers
+    are_a_pair, is_easily_made_plain, is_number, run_one, run_one_small, run_with_numbers
 )
-from tinyrnn.kernels.cpu.plain cimport empty_like, is_plain
+from tinyrnn.kernels.cpu.plain cimport is_plain
 from tinyrnn.kernels.cpu.table cimport (
     ELU, ELU_BACKWARD, ERF, EXP, GELU, GELU_BACKWARD, GELU_TANH, GELU_TANH_BACKWARD, LEAKY_RELU, LEAKY_RELU_BACKWARD, LOG,
     LOG_SIGMOID, LOG_SIGMOID_BACKWARD, RELU, RELU_BACKWARD, SIGMOID, SIGMOID_BACKWARD, SILU, SILU_BACKWARD, SOFTPLUS,
@@ -32,7 +32,10 @@ cpdef object small_tanh(object x):
 
 
 cpdef object small_tanh_backward(object grad, object y):
-    return run_small(TANH_BACKWARD, grad, y)
+    if not (is_easily_made_plain(grad) and is_easily_made_plain(y)):
+        return None
+    first, second = plain_of(grad), plain_of(y)
+    return run_with_numbers(TANH_BACKWARD, first, second, 0, 0) if are_a_pair(first, second) else None
 
 
 # How the kernels of interface.py run.
@@ -67,14 +70,7 @@ cdef object of_two(int function, object kernel, object a, object b):
     first, second = plain_of(a), plain_of(b)
     if not are_a_pair(first, second):
         return kernel(a, b)
-    return in_dtype_of(a, run(function, first, second))
-
-
-cdef object of_one_and_number(int function, object kernel, object x, object number):
-    plain = plain_of(x)
-    if plain is None or not is_number(number):
-        return kernel(x, number)
-    return in_dtype_of(x, run_with_number(function, plain, number, False, empty_like(plain)))
+    return in_dtype_of(a, run_with_numbers(function, first, second, 0, 0))
 
 
 cdef object of_two_and_numbers(int function, object a, object b, object p, object q):
@@ -133,7 +129,8 @@ def relu_backward(grad, y):
 
 
 def leaky_relu_forward(x, negative_slope):
-    return of_one_and_number(LEAKY_RELU, reference.leaky_relu_forward, x, negative_slope)
+    result = of_two_and_numbers(LEAKY_RELU, x, x, negative_slope, 0)
+    return reference.leaky_relu_forward(x, negative_slope) if result is None else result
 
 
 def leaky_relu_backward(grad, x, negative_slope):
@@ -142,7 +139,8 @@ def leaky_relu_backward(grad, x, negative_slope):
 
 
 def elu_forward(x, alpha):
-    return of_one_and_number(ELU, reference.elu_forward, x, alpha)
+    result = of_two_and_numbers(ELU, x, x, alpha, 0)
+    return reference.elu_forward(x, alpha) if result is None else result
 
 
 def elu_backward(grad, x, alpha):
@@ -179,4 +177,5 @@ def gelu_backward(grad, x, approximate):
     first, second = plain_of(grad), plain_of(x)
     if not are_a_pair(first, second):
         return reference.gelu_backward(grad, x, approximate)
-    return in_dtype_of(grad, run(GELU_BACKWARD if approximate == "none" else GELU_TANH_BACKWARD, first, second))
+    function = GELU_BACKWARD if approximate == "none" else GELU_TANH_BACKWARD
+    return in_dtype_of(grad, run_with_numbers(function, first, second, 0, 0))

@@ -6,13 +6,16 @@ Everything else goes to the reference, which is NumPy.
 
 cimport numpy as cnp
 from libc.math cimport INFINITY
+from libc.stdint cimport uint8_t
 from cpython.object cimport PyObject, PyTypeObject
 from cpython.ref cimport Py_INCREF
+
+import numpy as np
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu.native cimport kernels, threads
 from tinyrnn.kernels.cpu.plain cimport SMALL, data, empty_like, is_plain, is_wide
-from tinyrnn.kernels.cpu.table cimport ADD, ADD_SCALED, CLAMP, DIV, LERP, MUL, NEG, SUB
+from tinyrnn.kernels.cpu.table cimport ADD, ADD_SCALED, CLAMP, DIV, LERP, MUL, NEG, SUB, Operand
 
 cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
@@ -37,31 +40,47 @@ cdef inline bint is_small(object x) noexcept:
 
 
 cdef void run_into(int function, cnp.ndarray a, cnp.ndarray b, cnp.ndarray out) noexcept:
-    run_operands(function, data(a), 1, data(b), 1, out)
-
-
-cdef void run_operands(
-    int function, const void* first, long first_step, const void* second, long second_step, cnp.ndarray out
-) noexcept:
-    """Of arrays (step 1), or of an array and a number of its type (step 0)."""
-    cdef void* result = data(out)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef Operand first = [data(a), n, 1], second = [data(b), n, 1]
+    run_operands(function, &first, &second, out, n)
+
+
+cdef void run_operands(int function, const Operand* a, const Operand* b, cnp.ndarray out, Py_ssize_t n) noexcept:
+    """For rows of n elements."""
+    cdef void* result = data(out)
+    cdef Py_ssize_t size = cnp.PyArray_SIZE(out), rows = size // n if n else 0
     cdef bint wide = is_wide(out)
-    if n <= SMALL:
-        kernels(wide).binary[function](first, first_step, second, second_step, result, n, 1)
+    if size <= SMALL:
+        kernels(wide).arithmetic[function](a, b, result, rows, n, 1)
         return
     with nogil:
-        kernels(wide).binary[function](first, first_step, second, second_step, result, n, threads())
+        kernels(wide).arithmetic[function](a, b, result, rows, n, threads())
+
+
+ctypedef union Number:
+    double wide
+    float narrow
+
+
+cdef inline Operand number_for(cnp.ndarray x, double value, Number* memory) noexcept:
+    """A number in the type of `x`, which lies in `memory`, for every element."""
+    cdef Operand operand = [memory, 0, 0]
+    if is_wide(x):
+        memory.wide = value
+    else:
+        memory.narrow = <float>value
+    return operand
 
 
 cdef cnp.ndarray run_with_number(int function, cnp.ndarray x, double number, bint number_first, cnp.ndarray out):
     """`out` with function(x, number), or function(number, x) if the number is first."""
-    cdef float narrow = <float>number
-    cdef const void* value = <const void*>&number if is_wide(x) else <const void*>&narrow
+    cdef Number memory
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef Operand array = [data(x), n, 1], single = number_for(x, number, &memory)
     if number_first:
-        run_operands(function, value, 0, data(x), 1, out)
+        run_operands(function, &single, &array, out, n)
     else:
-        run_operands(function, data(x), 1, value, 0, out)
+        run_operands(function, &array, &single, out, n)
     return out
 
 
@@ -77,16 +96,23 @@ cdef void run_with_numbers_into(int function, cnp.ndarray a, cnp.ndarray b, doub
     cdef void* result = data(out)
     cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
     cdef bint wide = is_wide(out)
+    if n <= SMALL:
+        kernels(wide).elementwise[function](first, second, p, q, result, n, 1)
+        return
     with nogil:
-        kernels(wide).with_numbers[function](first, second, p, q, result, n, threads())
+        kernels(wide).elementwise[function](first, second, p, q, result, n, threads())
 
 
-cdef inline bint is_easily_made_plain(object x) noexcept:
-    """A small array of native float32 or float64, in any layout."""
+cdef inline bint is_floats(object x) noexcept:
+    """An array of native float32 or float64, in any layout."""
     if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>x):
         return False
     cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
-    return (kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE) and is_small(x)
+    return kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE
+
+
+cdef bint is_easily_made_plain(object x) noexcept:
+    return is_floats(x) and is_small(x)
 
 
 cdef bint is_number(object x) noexcept:
@@ -109,6 +135,77 @@ cdef object run_small(int function, object a, object b):
         x = cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>b)
         return run_with_number(function, x, a, True, empty_like(x))
     return None
+
+
+cdef Py_ssize_t rows_of(cnp.ndarray x, Operand* operand) noexcept:
+    """See the array as rows, of which each is contiguous or one number, the same distance apart; their length, 0 if it is not so."""
+    cdef int ndim = cnp.PyArray_NDIM(x), split = ndim
+    cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(x), n = 1, stride = 0
+    operand.data = data(x)
+    operand.step = 1
+    while split > 0 and lies_at(x, split - 1, n * itemsize):
+        split -= 1
+        n *= cnp.PyArray_DIM(x, split)
+    if n == 1:
+        operand.step = 0
+        while split > 0 and lies_at(x, split - 1, 0):
+            split -= 1
+            n *= cnp.PyArray_DIM(x, split)
+    if split > 0:
+        if n == 1:
+            return 0
+        stride = cnp.PyArray_STRIDE(x, split - 1)
+    operand.row = stride // itemsize
+    if operand.row * itemsize != stride:
+        return 0
+    while split > 0 and lies_at(x, split - 1, stride):
+        split -= 1
+        stride *= cnp.PyArray_DIM(x, split)
+    return 0 if split else n
+
+
+cdef inline bint lies_at(cnp.ndarray x, int dim, Py_ssize_t stride) noexcept:
+    return cnp.PyArray_DIM(x, dim) == 1 or cnp.PyArray_STRIDE(x, dim) == stride
+
+
+cdef inline bint fits_any_rows(cnp.ndarray x, Py_ssize_t n) noexcept:
+    """Whether it is one row, which may be cut into others."""
+    return n == cnp.PyArray_SIZE(x)
+
+
+cdef object run_rows(int function, object a, object b):
+    """The result for two arrays of one shape and type that are rows of the same length, some repeated; None if they are not."""
+    cdef Operand first, second
+    if not (is_floats(a) and is_floats(b) and cnp.PyArray_TYPE(<cnp.ndarray>a) == cnp.PyArray_TYPE(<cnp.ndarray>b)
+            and cnp.PyArray_SAMESHAPE(<cnp.ndarray>a, <cnp.ndarray>b)):
+        return None
+    cdef Py_ssize_t n = rows_of(<cnp.ndarray>a, &first), m = rows_of(<cnp.ndarray>b, &second)
+    if fits_any_rows(<cnp.ndarray>a, n):
+        n = m
+        first.row = n * first.step
+    elif fits_any_rows(<cnp.ndarray>b, m):
+        m = n
+        second.row = m * second.step
+    if n == 0 or n != m:
+        return None
+    out = empty_like(<cnp.ndarray>a)
+    run_operands(function, &first, &second, out, n)
+    return out
+
+
+cdef object run_rows_with_number(int function, cnp.ndarray x, double number, bint number_first):
+    """The same for an array of rows and a number."""
+    cdef Number memory
+    cdef Operand array, single = number_for(x, number, &memory)
+    cdef Py_ssize_t n = rows_of(x, &array)
+    if n == 0:
+        return None
+    out = empty_like(x)
+    if number_first:
+        run_operands(function, &single, &array, out, n)
+    else:
+        run_operands(function, &array, &single, out, n)
+    return out
 
 
 cdef cnp.ndarray run(int function, cnp.ndarray a, cnp.ndarray b):
@@ -192,12 +289,15 @@ cpdef object stretched(cnp.ndarray x, tuple shape):
 
 
 cdef object elsewhere(int function, object kernel, object a, object b):
-    """What is no pair: one array may be a number, and small arrays are made plain; the others go to the reference."""
-    if is_plain(a) and is_number(b):
-        return run_with_number(function, <cnp.ndarray>a, b, False, empty_like(<cnp.ndarray>a))
-    if is_number(a) and is_plain(b):
-        return run_with_number(function, <cnp.ndarray>b, a, True, empty_like(<cnp.ndarray>b))
-    result = run_small(function, a, b)
+    """What is no pair: one may be a number, or repeated rows; small arrays are made plain; the others go to the reference."""
+    if is_floats(a) and is_number(b):
+        result = run_rows_with_number(function, <cnp.ndarray>a, b, False)
+    elif is_number(a) and is_floats(b):
+        result = run_rows_with_number(function, <cnp.ndarray>b, a, True)
+    else:
+        result = run_rows(function, a, b)
+    if result is None:
+        result = run_small(function, a, b)
     return kernel(a, b) if result is None else result
 
 
@@ -218,8 +318,17 @@ def div_forward(a, b):
 
 
 def pow_forward(a, b):
-    if is_number(b) and b == 2:
-        return mul_forward(a, a) if is_plain(a) else reference.pow_forward(a, b)
+    """Powers that are products are computed as such: NumPy's take logarithms."""
+    if not (is_floats(a) and is_number(b)):
+        return reference.pow_forward(a, b)
+    if b == 2:
+        return mul_forward(a, a)
+    if b == 3:
+        out = mul_forward(a, a)
+        mul_into(out, a)
+        return out
+    if b == -1:
+        return div_forward(1.0, a)
     return reference.pow_forward(a, b)
 
 
@@ -235,6 +344,48 @@ def clamp_forward(x, low, high):
     if not is_plain(x) or not are_bounds(low, high):
         return reference.clamp_forward(x, low, high)
     return run_with_numbers(CLAMP, x, x, least(low), most(high))
+
+
+def where_forward(mask, a, b, dtype):
+    cdef Operand first, second
+    cdef Number[2] memory
+    cdef cnp.dtype wanted = dtype
+    if not (is_plain_mask(mask) and (wanted.type_num == cnp.NPY_FLOAT or wanted.type_num == cnp.NPY_DOUBLE) and wanted.isnative):
+        return reference.where_forward(mask, a, b, dtype)
+    cdef cnp.ndarray like = <cnp.ndarray>mask
+    cdef cnp.ndarray out = cnp.PyArray_EMPTY(cnp.PyArray_NDIM(like), cnp.PyArray_DIMS(like), wanted.type_num, 0)
+    if not (choose_from(a, out, &first, &memory[0]) and choose_from(b, out, &second, &memory[1])):
+        return reference.where_forward(mask, a, b, dtype)
+    cdef const uint8_t* chosen = <const uint8_t*>data(mask)
+    cdef void* result = data(out)
+    cdef Py_ssize_t n = cnp.PyArray_SIZE(out)
+    cdef bint wide = is_wide(out)
+    if n <= SMALL:
+        kernels(wide).where(chosen, &first, &second, result, n, 1)
+        return out
+    with nogil:
+        kernels(wide).where(chosen, &first, &second, result, n, threads())
+    return out
+
+
+cdef inline bint is_plain_mask(object x) noexcept:
+    return (
+        cnp.PyArray_CheckExact(x)
+        and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.NPY_BOOL
+        and cnp.PyArray_ISCARRAY_RO(<cnp.ndarray>x)
+        and cnp.PyArray_SIZE(<cnp.ndarray>x) > 0
+    )
+
+
+cdef bint choose_from(object x, cnp.ndarray out, Operand* operand, Number* memory):
+    """See `x` as an operand: a plain array like `out`, or one number."""
+    if is_plain(x) and cnp.PyArray_TYPE(<cnp.ndarray>x) == cnp.PyArray_TYPE(out):
+        operand[0] = Operand(data(x), 0, cnp.PyArray_NDIM(<cnp.ndarray>x) > 0)
+        return operand.step == 0 or cnp.PyArray_SAMESHAPE(<cnp.ndarray>x, out)
+    if not (is_number(x) or isinstance(x, np.floating)):
+        return False
+    operand[0] = number_for(out, x, memory)
+    return True
 
 
 cdef bint are_bounds(object low, object high):
@@ -290,6 +441,16 @@ def lerp_into(y, x, weight):
         run_with_numbers_into(LERP, y, x, weight, 0, y)
     else:
         reference.lerp_into(y, x, weight)
+
+
+def fill_into(y, value):
+    cdef Number[2] memory
+    cdef Operand one, number
+    if not (is_plain(y) and is_number(value) and cnp.PyArray_ISWRITEABLE(<cnp.ndarray>y)):
+        reference.fill_into(y, value)
+        return
+    one, number = number_for(y, 1, &memory[0]), number_for(y, value, &memory[1])
+    run_operands(MUL, &one, &number, y, cnp.PyArray_SIZE(<cnp.ndarray>y))
 
 
 def clamp_into(y, low, high):

@@ -111,13 +111,28 @@ cdef void sum_long_lines(cnp.ndarray x, Lines lines, cnp.ndarray out):
         kernels(wide).sum_rows(numbers, result, parts, lines.outer, lines.n, threads())
 
 
+cdef void sum_rows_of_matrices(cnp.ndarray x, Lines lines, cnp.ndarray out):
+    cdef const char* numbers = <const char*>data(x)
+    cdef char* result = <char*>data(out)
+    cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(x), o
+    cdef bint wide = is_wide(x)
+    with nogil:
+        for o in range(lines.outer):
+            kernels(wide).sum_columns(
+                numbers + o * lines.n * lines.inner * itemsize, result + o * lines.inner * itemsize, lines.n, lines.inner, threads()
+            )
+
+
 def sum_forward(x, tuple axes):
     cdef Lines lines
     out = result_for(x, axes, &lines)
-    if out is None or (lines.inner > 1 and cnp.PyArray_SIZE(<cnp.ndarray>x) > SMALL):
+    if out is None:
         return reference.sum_forward(x, axes)
     if cnp.PyArray_SIZE(<cnp.ndarray>x) > SMALL:
-        sum_long_lines(<cnp.ndarray>x, lines, out)
+        if lines.inner > 1:
+            sum_rows_of_matrices(<cnp.ndarray>x, lines, out)
+        else:
+            sum_long_lines(<cnp.ndarray>x, lines, out)
         return out
     if is_wide(x):
         sum_lines(<const double*>data(x), <double*>data(out), lines.outer, lines.n, lines.inner)

@@ -1,16 +1,21 @@
 """cpp/table.h, for Cython: the C++ kernels, which come in tables, for each instruction set one per type of number."""
 
-from libc.stdint cimport int64_t, uint64_t
+from libc.stdint cimport int64_t, uint8_t, uint64_t
 
 cdef extern from "table.h" nogil:
     enum:
         LAYER_NORM_PARTS, PARAMETER_CHUNK, SUM_PART
         NEG, EXP, LOG, ERF, TANH, SIGMOID, LOG_SIGMOID, RELU, SILU, GELU, GELU_TANH, UNARY_FUNCTIONS
-        ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, LOG_SIGMOID_BACKWARD, RELU_BACKWARD, LEAKY_RELU, ELU
-        SILU_BACKWARD, GELU_BACKWARD, GELU_TANH_BACKWARD, BINARY_FUNCTIONS
-        ADD_SCALED, LERP, CLAMP, LEAKY_RELU_BACKWARD, ELU_BACKWARD, SOFTPLUS, SOFTPLUS_BACKWARD, FUNCTIONS_WITH_NUMBERS
+        ADD, SUB, MUL, DIV, ARITHMETIC_FUNCTIONS
+        ADD_SCALED, LERP, CLAMP, TANH_BACKWARD, SIGMOID_BACKWARD, LOG_SIGMOID_BACKWARD, RELU_BACKWARD, LEAKY_RELU
+        LEAKY_RELU_BACKWARD, ELU, ELU_BACKWARD, SOFTPLUS, SOFTPLUS_BACKWARD, SILU_BACKWARD, GELU_BACKWARD, GELU_TANH_BACKWARD
+        ELEMENTWISE_FUNCTIONS
         RNN_TANH_FORWARD, RNN_TANH_BACKWARD, RNN_RELU_FORWARD, RNN_RELU_BACKWARD
         LSTM_FORWARD, LSTM_BACKWARD, GRU_FORWARD, GRU_BACKWARD, CELL_STEPS
+
+    struct Operand:
+        const void* data
+        long row, step
 
     struct CellProblem:
         long B, H
@@ -171,13 +176,17 @@ cdef extern from "table.h" nogil:
         int (*recurrent_forward)(const LayerProblem* layer, int threads) noexcept nogil
         int (*recurrent_backward)(const LayerProblem* layer, int threads) noexcept nogil
         void (*unary[UNARY_FUNCTIONS])(const void* x, void* y, long n, int threads) noexcept nogil
-        void (*binary[BINARY_FUNCTIONS])(
-            const void* a, long a_step, const void* b, long b_step, void* y, long n, int threads
+        void (*arithmetic[ARITHMETIC_FUNCTIONS])(
+            const Operand* a, const Operand* b, void* y, long rows, long n, int threads
         ) noexcept nogil
-        void (*with_numbers[FUNCTIONS_WITH_NUMBERS])(
+        void (*elementwise[ELEMENTWISE_FUNCTIONS])(
             const void* a, const void* b, double p, double q, void* y, long n, int threads
         ) noexcept nogil
+        void (*where)(
+            const uint8_t* mask, const Operand* a, const Operand* b, void* y, long n, int threads
+        ) noexcept nogil
         void (*sum_rows)(const void* x, void* out, double* parts, long rows, long n, int threads) noexcept nogil
+        void (*sum_columns)(const void* x, void* out, long rows, long n, int threads) noexcept nogil
         void (*softmax_forward)(const RowsProblem* problem, int threads) noexcept nogil
         void (*softmax_backward)(const RowsProblem* problem, int threads) noexcept nogil
         void (*log_softmax_forward)(const RowsProblem* problem, int threads) noexcept nogil

@@ -1,6 +1,7 @@
-/* Activations and their gradients, as functions that elementwise.h applies to every element.
+/* Activations and their gradients, as functions that elementwise.h applies to every element: of one array, or of two and two
+   numbers, which may go unused. A gradient's first argument is the gradient of the output.
 
-   `least`: how many elements are worth a thread. A gradient's first argument is the gradient of the output. */
+   `least`: how many elements are worth a thread. */
 #pragma once
 
 #include "special_functions.h"
@@ -30,7 +31,7 @@ struct TanhForward {
 };
 
 struct TanhBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return grad * (T(1) - y * y); }
+    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y, vec<T>, vec<T>) { return grad * (T(1) - y * y); }
     static constexpr long least = CHEAP;
 };
 
@@ -40,7 +41,7 @@ struct SigmoidForward {
 };
 
 struct SigmoidBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return grad * y * (T(1) - y); }
+    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y, vec<T>, vec<T>) { return grad * y * (T(1) - y); }
     static constexpr long least = CHEAP;
 };
 
@@ -53,7 +54,7 @@ struct LogSigmoidForward {
 };
 
 struct LogSigmoidBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x) { return grad * sigmoid<T>(-x); }
+    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x, vec<T>, vec<T>) { return grad * sigmoid<T>(-x); }
     static constexpr long least = DEAR;
 };
 
@@ -63,12 +64,12 @@ struct ReluForward {
 };
 
 struct ReluBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y) { return y <= T(0) ? vec<T>{} : grad; }
+    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> y, vec<T>, vec<T>) { return y <= T(0) ? vec<T>{} : grad; }
     static constexpr long least = CHEAP;
 };
 
 struct LeakyReluForward {
-    template <typename T> INLINE vec<T> of(vec<T> x, vec<T> slope) { return x > T(0) ? x : x * slope; }
+    template <typename T> INLINE vec<T> of(vec<T> x, vec<T>, vec<T> slope, vec<T>) { return x > T(0) ? x : x * slope; }
     static constexpr long least = CHEAP;
 };
 
@@ -81,7 +82,7 @@ struct LeakyReluBackward {
 
 /* alpha (e^x - 1) where x <= 0 */
 struct EluForward {
-    template <typename T> INLINE vec<T> of(vec<T> x, vec<T> alpha) {
+    template <typename T> INLINE vec<T> of(vec<T> x, vec<T>, vec<T> alpha, vec<T>) {
         return x <= T(0) ? alpha * exp_minus_one_of_negative<T>(x) : x;
     }
     static constexpr long least = DEAR;
@@ -100,7 +101,7 @@ struct SiluForward {
 };
 
 struct SiluBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x) {
+    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x, vec<T>, vec<T>) {
         const vec<T> s = sigmoid<T>(x);
         return grad * (s * (T(1) + x * (T(1) - s)));
     }
@@ -113,7 +114,7 @@ struct GeluForward {
 };
 
 struct GeluBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x) {
+    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x, vec<T>, vec<T>) {
         const auto normal = NormalAt<T>::of(x);
         return grad * (normal.cdf + x * (normal.density * T(0.39894228040143268)));
     }
@@ -131,7 +132,7 @@ struct GeluTanhForward {
 };
 
 struct GeluTanhBackward {
-    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x) {
+    template <typename T> INLINE vec<T> of(vec<T> grad, vec<T> x, vec<T>, vec<T>) {
         const vec<T> z = gelu_inner<T>(x), s = sigmoid<T>(z);
         return grad * (s + x * s * sigmoid<T>(-z) * (T(1.5957691216057308) * (T(1) + T(3 * 0.044715) * x * x)));
     }

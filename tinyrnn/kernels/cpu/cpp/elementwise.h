@@ -21,12 +21,35 @@ template <typename T, typename Body> INLINE void each_vector(long first, long la
 /* Bodies of loops over vectors, which are only fast if they become part of the loop. */
 #define INLINE_BODY __attribute__((always_inline))
 
-/* y = value(i, count), a vector at a time, by all threads that are worth it if each takes `least` elements. */
-template <typename T, typename Value> static void fill(void *to, long n, long least, int threads, const Value &value) {
+/* The same, `unrolled` vectors at a time, whose loads need not wait for the stores before. */
+template <typename T, int unrolled, typename Body> INLINE void each_vectors(long first, long last, const Body &body) {
+    long i = first;
+    if constexpr (unrolled == 0) {
+        for (; i < last; i += LANES<T>)
+            body(i, last - i);
+        return;
+    }
+    for (; i + unrolled * LANES<T> <= last; i += unrolled * LANES<T>) {
+        UNROLL
+        for (int k = 0; k < unrolled; k++)
+            body(i + k * LANES<T>, LANES<T>);
+    }
+    each_vector<T>(i, last, body);
+}
+
+/* What costs little beside its loads and stores is worth more code; double is to be small. 0: one copy, for whole vectors and
+   for what is left. */
+template <typename T, typename Function>
+constexpr int UNROLLED = Function::least == DEAR ? 0 : sizeof(T) == 4 ? 4 : 1;
+
+/* y = value(i, count), by all threads that are worth it. */
+template <typename T, typename Function, typename Value>
+static void fill(void *to, long n, int threads, const Value &value) {
     T *y = (T *)to;
-    run_team(members_for(n, least, threads), [&](int member, int members) {
+    run_team(members_for(n, Function::least, threads), [&](int member, int members) {
         const Share share(n, 16 * LANES<T>, member, members);
-        each_vector<T>(share.first, share.last, [&](long i, long count) INLINE_BODY { store(y + i, value(i, count), count); });
+        each_vectors<T, UNROLLED<T, Function>>(
+            share.first, share.last, [&](long i, long count) INLINE_BODY { store(y + i, value(i, count), count); });
     });
 }
 
@@ -79,40 +102,70 @@ struct Clamp {
 
 template <typename T, typename Function> static void unary(const void *from, void *to, long n, int threads) {
     const T *x = (const T *)from;
-    fill<T>(to, n, Function::least, threads,
-            [=](long i, long count) INLINE_BODY { return Function::template of<T>(load(x + i, count)); });
+    fill<T, Function>(to, n, threads,
+                      [=](long i, long count) INLINE_BODY { return Function::template of<T>(load(x + i, count)); });
 }
 
-/* An operand: an array (step 1), or one number (step 0), which is repeated in a vector that is read again and again. */
-template <typename T> struct ArrayOrNumber {
-    const T *data;
-    const long step;
-    T repeated[LANES<T>];
-
-    ArrayOrNumber(const void *from, long step) : data((const T *)from), step(step) {
-        if (step == 0) {
-            for (T &each : repeated)
-                each = *data;
-            data = repeated;
-        }
+/* y = function(a, b) for the elements [first, last) of a row; a step is 1, or 0 where one number is there for the whole row. */
+template <typename T, typename Function>
+static void arithmetic_of_row(const T *a, long a_step, const T *b, long b_step, T *y, long first, long last) {
+    constexpr int unrolled = UNROLLED<T, Function>;
+    if (a_step && b_step) {
+        each_vectors<T, unrolled>(first, last, [=](long i, long count) INLINE_BODY {
+            store(y + i, Function::template of<T>(load(a + i, count), load(b + i, count)), count);
+        });
+    } else if (a_step) {
+        const vec<T> number = broadcast<T>(*b);
+        each_vectors<T, unrolled>(first, last, [=](long i, long count) INLINE_BODY {
+            store(y + i, Function::template of<T>(load(a + i, count), number), count);
+        });
+    } else {
+        const vec<T> number = broadcast<T>(*a);
+        const long b_all = b_step; // 0: both are numbers
+        each_vectors<T, unrolled>(first, last, [=](long i, long count) INLINE_BODY {
+            store(y + i, Function::template of<T>(number, b_all ? load(b + i, count) : broadcast<T>(*b)), count);
+        });
     }
-    ArrayOrNumber(const ArrayOrNumber &) = delete; // it may point into itself
-    inline INLINE_BODY vec<T> at(long i, long count) const { return load(data + i * step, count); }
-};
-
-template <typename T, typename Function>
-static void binary(const void *first, long first_step, const void *second, long second_step, void *to, long n, int threads) {
-    const ArrayOrNumber<T> a(first, first_step), b(second, second_step);
-    fill<T>(to, n, Function::least, threads,
-            [&](long i, long count) INLINE_BODY { return Function::template of<T>(a.at(i, count), b.at(i, count)); });
 }
 
-/* Of one or two arrays (then `second` is any of the same size) and of one or two numbers. */
 template <typename T, typename Function>
-static void with_numbers(const void *first, const void *second, double p, double q, void *to, long n, int threads) {
+static void arithmetic(const struct Operand *first, const struct Operand *second, void *to, long rows, long n, int threads) {
+    const Operand a = *first, b = *second;
+    run_team(members_for(rows * n, Function::least, threads), [=](int member, int members) {
+        const Share share(rows * n, 16 * LANES<T>, member, members);
+        for (long start = share.first; start < share.last;) {
+            const long row = start / n, from = start - row * n, until = minimum(n, share.last - row * n);
+            arithmetic_of_row<T, Function>((const T *)a.data + row * a.row, a.step, (const T *)b.data + row * b.row, b.step,
+                                    (T *)to + row * n, from, until);
+            start += until - from;
+        }
+    });
+}
+
+/* y = mask ? a : b, of arrays or numbers. */
+template <typename T>
+static void where(const uint8_t *mask, const struct Operand *first, const struct Operand *second, void *to, long n, int threads) {
+    const T *a = (const T *)first->data, *b = (const T *)second->data;
+    const bool all_a = first->step, all_b = second->step;
+    const vec<T> number = broadcast<T>(*a), other = broadcast<T>(*b);
+    fill<T, Neg>(to, n, threads, [=](long i, long count) INLINE_BODY {
+        typedef int8_t few __attribute__((vector_size(LANES<T>)));
+        few chosen = {};
+        if (count >= LANES<T>)
+            memcpy(&chosen, mask + i, sizeof chosen);
+        else
+            memcpy(&chosen, mask + i, count);
+        return __builtin_convertvector(chosen, bits<T>) != 0 ? (all_a ? load(a + i, count) : number)
+                                                             : (all_b ? load(b + i, count) : other);
+    });
+}
+
+/* Of one or two arrays and of up to two numbers; in the place of what a function does not take, anything may stand. */
+template <typename T, typename Function>
+static void elementwise(const void *first, const void *second, double p, double q, void *to, long n, int threads) {
     const T *a = (const T *)first, *b = (const T *)second;
     const vec<T> number = broadcast<T>((T)p), other = broadcast<T>((T)q);
-    fill<T>(to, n, Function::least, threads, [=](long i, long count) INLINE_BODY {
+    fill<T, Function>(to, n, threads, [=](long i, long count) INLINE_BODY {
         return Function::template of<T>(load(a + i, count), load(b + i, count), number, other);
     });
 }

@@ -98,11 +98,28 @@ template <> struct Normal<double> {
     static constexpr int half = 27;
 };
 
-/* exp(-x^2 factor) for x whose square is finite; with what is lost of the square, which would cost as many ulp as its size. */
-template <typename T> INLINE vec<T> exp_of_minus_square(vec<T> x, T factor) {
+/* What x * x loses by being rounded. */
+template <typename T> INLINE vec<T> rest_of_square(vec<T> x, vec<T> square) {
+#if defined(__AVX512F__)
+    if constexpr (sizeof(T) == 4)
+        return (vec<T>)_mm512_fmsub_ps((__m512)x, (__m512)x, (__m512)square);
+    else
+        return (vec<T>)_mm512_fmsub_pd((__m512d)x, (__m512d)x, (__m512d)square);
+#elif defined(__FMA__)
+    if constexpr (sizeof(T) == 4)
+        return (vec<T>)_mm256_fmsub_ps((__m256)x, (__m256)x, (__m256)square);
+    else
+        return (vec<T>)_mm256_fmsub_pd((__m256d)x, (__m256d)x, (__m256d)square);
+#else
     const vec<T> high = (vec<T>)((bits<T>)x & ~lowest_bits<T>(Normal<T>::half)), low = x - high;
-    const vec<T> square = x * x, rest = ((high * high - square) + T(2) * high * low) + low * low;
-    return exp<T>(square * -factor) * (T(1) - rest * factor);
+    return ((high * high - square) + T(2) * high * low) + low * low;
+#endif
+}
+
+/* exp(-x^2 factor) for x whose square is finite; what the square loses would cost as many ulp as its size. */
+template <typename T> INLINE vec<T> exp_of_minus_square(vec<T> x, T factor) {
+    const vec<T> square = x * x;
+    return exp<T>(square * -factor) * (T(1) - rest_of_square<T>(x, square) * factor);
 }
 
 /* Phi(-z) exp(z^2 / 2) for z from 0 to `farthest`. */

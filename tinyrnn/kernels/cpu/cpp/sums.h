@@ -29,4 +29,29 @@ template <typename T> static void sum_rows(const void *from, void *to, double *p
     }
 }
 
+/* The sum of each column of x (rows, n). Blocks of rows are added up on their own, which rounds less than one long sum. */
+template <typename T> static void sum_columns(const void *from, void *to, long rows, long n, int threads) {
+    constexpr long block = 64, together = 4; // vectors of columns
+    const T *x = (const T *)from;
+    T *out = (T *)to;
+    run_team(members_for(rows * n, 32768, threads), [=](int member, int members) {
+        const Share share(n, LANES<T> * together, member, members);
+        for (long j = share.first; j < share.last; j += LANES<T> * together) {
+            vec<T> total[together] = {};
+            for (long first = 0; first < rows; first += block) {
+                vec<T> sum[together] = {};
+                for (long i = first; i < minimum(first + block, rows); i++) {
+                    UNROLL
+                    for (int k = 0; k < together; k++)
+                        sum[k] += load(x + i * n + j + k * LANES<T>, maximum(share.last - j - k * LANES<T>, 0));
+                }
+                for (int k = 0; k < together; k++)
+                    total[k] += sum[k];
+            }
+            for (int k = 0; k < together; k++)
+                store(out + j + k * LANES<T>, total[k], maximum(share.last - j - k * LANES<T>, 0));
+        }
+    });
+}
+
 } // namespace TINYRNN_ISA

@@ -22,15 +22,20 @@ struct GemmProblem {
     long c_batch, c_row;
 };
 
-/* Elementwise functions of one array, of two (or of one and a number), and of one or two and one or two numbers, in the order
-   of the tables of kernels.h. */
+/* Functions of every element, in the order of the tables of kernels.h: of one array; of two operands; of one or two arrays and
+   up to two numbers. */
 enum Unary { NEG, EXP, LOG, ERF, TANH, SIGMOID, LOG_SIGMOID, RELU, SILU, GELU, GELU_TANH, UNARY_FUNCTIONS };
-enum Binary {
-    ADD, SUB, MUL, DIV, TANH_BACKWARD, SIGMOID_BACKWARD, LOG_SIGMOID_BACKWARD, RELU_BACKWARD, LEAKY_RELU, ELU, SILU_BACKWARD,
-    GELU_BACKWARD, GELU_TANH_BACKWARD, BINARY_FUNCTIONS
+enum Arithmetic { ADD, SUB, MUL, DIV, ARITHMETIC_FUNCTIONS };
+enum Elementwise {
+    ADD_SCALED, LERP, CLAMP, TANH_BACKWARD, SIGMOID_BACKWARD, LOG_SIGMOID_BACKWARD, RELU_BACKWARD, LEAKY_RELU,
+    LEAKY_RELU_BACKWARD, ELU, ELU_BACKWARD, SOFTPLUS, SOFTPLUS_BACKWARD, SILU_BACKWARD, GELU_BACKWARD, GELU_TANH_BACKWARD,
+    ELEMENTWISE_FUNCTIONS
 };
-enum WithNumbers {
-    ADD_SCALED, LERP, CLAMP, LEAKY_RELU_BACKWARD, ELU_BACKWARD, SOFTPLUS, SOFTPLUS_BACKWARD, FUNCTIONS_WITH_NUMBERS
+
+/* Rows of numbers, `row` elements from one to the next. step 1: of as many as the result has; 0: of one, for the whole row. */
+struct Operand {
+    const void *data;
+    long row, step;
 };
 
 enum { SUM_PART = 4096 };
@@ -187,11 +192,14 @@ struct Kernels {
     double (*peak_rate)(double seconds, int threads);
     void (*gemm)(const struct GemmProblem *problem, int threads);
     void (*unary[UNARY_FUNCTIONS])(const void *x, void *y, long n, int threads);
-    /* step 0: one number in the place of an array */
-    void (*binary[BINARY_FUNCTIONS])(const void *a, long a_step, const void *b, long b_step, void *y, long n, int threads);
-    void (*with_numbers[FUNCTIONS_WITH_NUMBERS])(const void *a, const void *b, double p, double q, void *y, long n, int threads);
+    /* y: (rows, n) */
+    void (*arithmetic[ARITHMETIC_FUNCTIONS])(const struct Operand *a, const struct Operand *b, void *y, long rows, long n, int threads);
+    void (*elementwise[ELEMENTWISE_FUNCTIONS])(const void *a, const void *b, double p, double q, void *y, long n, int threads);
+    /* rows of operands are not looked at */
+    void (*where)(const uint8_t *mask, const struct Operand *a, const struct Operand *b, void *y, long n, int threads);
     /* parts: rows times the parts of SUM_PART elements in n */
     void (*sum_rows)(const void *x, void *out, double *parts, long rows, long n, int threads);
+    void (*sum_columns)(const void *x, void *out, long rows, long n, int threads);
     void (*softmax_forward)(const struct RowsProblem *problem, int threads);
     void (*softmax_backward)(const struct RowsProblem *problem, int threads);
     void (*log_softmax_forward)(const struct RowsProblem *problem, int threads);
