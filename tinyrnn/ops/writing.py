@@ -84,7 +84,7 @@ def assign_backward(node, g):
 def check_writable(tensor):
     """Raise if the tensor may not be written to in place."""
     data = tensor.array
-    overlaps = data.size > 1 and any([step == 0 and n > 1 for step, n in zip(data.strides, data.shape)])
+    overlaps = 0 in data.strides and data.size > 1 and any([step == 0 and n > 1 for step, n in zip(data.strides, data.shape)])
     if overlaps or not getattr(data.flags, "writeable", True):
         raise RuntimeError(
             "unsupported operation: more than one element of the written-to tensor refers to a single memory location, "
