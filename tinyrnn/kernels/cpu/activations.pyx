@@ -12,8 +12,9 @@ from tinyrnn.kernels import reference
 from tinyrnn.kernels.narrow import is_narrow, native
 
 from tinyrnn.kernels.cpu.elementwise cimport (
-    are_a_pair, is_easily_made_plain, is_number, run_one, run_one_small, run_with_numbers
+    are_a_pair, is_easily_made_plain, run_one, run_one_small, run_with_numbers
 )
+from tinyrnn.kernels.cpu.operands cimport is_number
 from tinyrnn.kernels.cpu.plain cimport is_plain
 from tinyrnn.kernels.cpu.table cimport (
     ELU, ELU_BACKWARD, ERF, EXP, GELU, GELU_BACKWARD, GELU_TANH, GELU_TANH_BACKWARD, LEAKY_RELU, LEAKY_RELU_BACKWARD, LOG,

@@ -12,7 +12,6 @@ cpdef object stretched(cnp.ndarray x, tuple shape)
 # What activations.pyx runs its functions by.
 cdef bint are_a_pair(object a, object b) noexcept
 cdef bint is_easily_made_plain(object x) noexcept
-cdef bint is_number(object x) noexcept
 cdef cnp.ndarray run_one(int function, cnp.ndarray x)
 cdef object run_one_small(int function, object x)
 cdef cnp.ndarray run_with_numbers(int function, cnp.ndarray a, cnp.ndarray b, double p, double q)

@@ -14,6 +14,7 @@ import numpy as np
 
 from tinyrnn.kernels import reference
 from tinyrnn.kernels.cpu.native cimport kernels, threads
+from tinyrnn.kernels.cpu.operands cimport Number, is_floats, is_number, number_for, rows_of
 from tinyrnn.kernels.cpu.plain cimport SMALL, data, empty_like, is_plain, is_wide
 from tinyrnn.kernels.cpu.table cimport ADD, ADD_SCALED, CLAMP, DIV, LERP, MUL, NEG, SUB, Operand
 
@@ -21,8 +22,6 @@ cdef extern from "numpy/arrayobject.h":
     object PyArray_NewFromDescr(PyTypeObject*, cnp.dtype, int, cnp.npy_intp*, cnp.npy_intp*, void*, int, PyObject*)
 
 cnp.import_array()
-
-cdef long long EXACT = 1 << 53
 
 
 cdef bint are_a_pair(object a, object b) noexcept:
@@ -57,21 +56,6 @@ cdef void run_operands(int function, const Operand* a, const Operand* b, cnp.nda
         kernels(wide).arithmetic[function](a, b, result, rows, n, threads())
 
 
-ctypedef union Number:
-    double wide
-    float narrow
-
-
-cdef inline Operand number_for(cnp.ndarray x, double value, Number* memory) noexcept:
-    """A number in the type of `x`, which lies in `memory`, for every element."""
-    cdef Operand operand = [memory, 0, 0]
-    if is_wide(x):
-        memory.wide = value
-    else:
-        memory.narrow = <float>value
-    return operand
-
-
 cdef cnp.ndarray run_with_number(int function, cnp.ndarray x, double number, bint number_first, cnp.ndarray out):
     """`out` with function(x, number), or function(number, x) if the number is first."""
     cdef Number memory
@@ -103,21 +87,8 @@ cdef void run_with_numbers_into(int function, cnp.ndarray a, cnp.ndarray b, doub
         kernels(wide).elementwise[function](first, second, p, q, result, n, threads())
 
 
-cdef inline bint is_floats(object x) noexcept:
-    """An array of native float32 or float64, in any layout."""
-    if not cnp.PyArray_CheckExact(x) or not cnp.PyArray_ISBEHAVED_RO(<cnp.ndarray>x):
-        return False
-    cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
-    return kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE
-
-
 cdef bint is_easily_made_plain(object x) noexcept:
     return is_floats(x) and is_small(x)
-
-
-cdef bint is_number(object x) noexcept:
-    """A Python float, or an int that is one exactly."""
-    return type(x) is float or (type(x) is int and -EXACT <= x <= EXACT)
 
 
 cdef object run_small(int function, object a, object b):
@@ -135,37 +106,6 @@ cdef object run_small(int function, object a, object b):
         x = cnp.PyArray_GETCONTIGUOUS(<cnp.ndarray>b)
         return run_with_number(function, x, a, True, empty_like(x))
     return None
-
-
-cdef Py_ssize_t rows_of(cnp.ndarray x, Operand* operand) noexcept:
-    """See the array as rows, of which each is contiguous or one number, the same distance apart; their length, 0 if it is not so."""
-    cdef int ndim = cnp.PyArray_NDIM(x), split = ndim
-    cdef Py_ssize_t itemsize = cnp.PyArray_ITEMSIZE(x), n = 1, stride = 0
-    operand.data = data(x)
-    operand.step = 1
-    while split > 0 and lies_at(x, split - 1, n * itemsize):
-        split -= 1
-        n *= cnp.PyArray_DIM(x, split)
-    if n == 1:
-        operand.step = 0
-        while split > 0 and lies_at(x, split - 1, 0):
-            split -= 1
-            n *= cnp.PyArray_DIM(x, split)
-    if split > 0:
-        if n == 1:
-            return 0
-        stride = cnp.PyArray_STRIDE(x, split - 1)
-    operand.row = stride // itemsize
-    if operand.row * itemsize != stride:
-        return 0
-    while split > 0 and lies_at(x, split - 1, stride):
-        split -= 1
-        stride *= cnp.PyArray_DIM(x, split)
-    return 0 if split else n
-
-
-cdef inline bint lies_at(cnp.ndarray x, int dim, Py_ssize_t stride) noexcept:
-    return cnp.PyArray_DIM(x, dim) == 1 or cnp.PyArray_STRIDE(x, dim) == stride
 
 
 cdef inline bint fits_any_rows(cnp.ndarray x, Py_ssize_t n) noexcept:
