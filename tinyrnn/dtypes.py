@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -196,6 +197,7 @@ def result_type(*operands: Any) -> dtype:
     return result
 
 
+@functools.cache
 def numpy_finfo(found: np.dtype) -> Any:
     """NumPy's limits of a floating-point dtype, or those of ml_dtypes."""
     if found.kind != "V":

@@ -120,6 +120,22 @@ def test_special_numbers(instruction_set, case, dtype):
     np.testing.assert_allclose(getattr(cpu, kernel)(x, *options), expected, rtol=4 * limits.eps)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ["erf", "tanh", "leaky_relu", "elu"])
+def test_zeros_keep_their_sign(instruction_set, name, dtype):
+    x = np.array([-0.0, 0.0] * 20, dtype)
+    options = {"leaky_relu": [0.2], "elu": [0.7]}.get(name, [])
+    np.testing.assert_array_equal(np.signbit(getattr(cpu, f"{name}_forward")(x, *options)), np.signbit(x))
+
+
+@pytest.mark.parametrize("dtype", [*DTYPES, BFLOAT16])
+def test_roots_of_zero_and_infinity(dtype):
+    """Powers 0.5 and -0.5 are roots, so that the gradient of one fits."""
+    x = np.array([0.0, -0.0, np.inf, -np.inf, 4.0], dtype)
+    np.testing.assert_array_equal(cpu.pow_forward(x, 0.5).astype(np.float64), [0, -0.0, np.inf, np.nan, 2])
+    np.testing.assert_array_equal(cpu.pow_forward(x, -0.5).astype(np.float64), [np.inf, -np.inf, 0, np.nan, 0.5])
+
+
 @pytest.mark.parametrize("approximate", ["none", "tanh"])
 def test_gelu_keeps_its_digits_far_below_zero(instruction_set, approximate):
     x = np.array([-3.0, -5.0, -7.5, -9.0], np.float32)

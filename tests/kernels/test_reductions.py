@@ -67,6 +67,11 @@ def test_long_columns_of_float32_keep_their_digits(instruction_set):
     np.testing.assert_allclose(cpu.sum_forward(x, (0,)), 100_000 * np.float64(np.float32(0.1)), rtol=1e-5)
 
 
+def test_very_long_columns_of_float32_keep_their_digits(instruction_set):
+    x = np.broadcast_to(np.float32(0.1), (3_000_000, 2)).copy()
+    np.testing.assert_allclose(cpu.sum_forward(x, (0,)), 3_000_000 * np.float64(np.float32(0.1)), rtol=1e-5)
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64, np.int64, bool])
 @pytest.mark.parametrize("shape", [shape for shape in SHAPES if 0 not in shape])
 @pytest.mark.parametrize("largest", [True, False])

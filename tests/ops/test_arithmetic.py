@@ -247,6 +247,14 @@ def test_alpha(torch, rng, name, first, second, alpha):
         assert_agree(torch, ours, theirs, x, 3, alpha=alpha)
 
 
+def test_lerp_reaches_its_ends_where_one_is_repeated(torch):
+    ends = [[1e8]], [[1.0], [-3.0]]
+    for start, end in (ends, ends[::-1]):
+        for weight in (0, 1):
+            ours = ternary.lerp(tinyrnn.tensor(start), tinyrnn.tensor(end), weight)
+            assert ours.tolist() == torch.lerp(torch.tensor(start), torch.tensor(end), float(weight)).tolist()
+
+
 def test_lerp_addcmul_addcdiv(torch, rng):
     x, y, z = (draw(rng, shape, 1, 3) for shape in ((2, 3), (3,), (2, 1)))
     ours, theirs = [new(each) for each in (x, y, z)], [torch.from_numpy(each) for each in (x, y, z)]

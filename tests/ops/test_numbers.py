@@ -68,6 +68,13 @@ def test_the_error_names_number_and_dtype(program):
         program(tinyrnn, tinyrnn.tensor([1, 2], dtype=tinyrnn.uint8), 300)
 
 
+@pytest.mark.parametrize("dtype", ["float16", "float32"])
+@pytest.mark.parametrize("program", [program for name, program in STORED.items() if name != "alpha" and name != "index_add"])
+def test_floats_overflow_everywhere(program, dtype):
+    with pytest.raises(RuntimeError, match="cannot be converted to type"):
+        program(tinyrnn, tinyrnn.ones(2, dtype=getattr(tinyrnn, dtype)), 1e300)
+
+
 def test_floats_overflow_too():
     x = tinyrnn.ones(2, dtype=tinyrnn.float16)
     with pytest.raises(RuntimeError, match=r"value 1000000000\.0 cannot be converted to type float16"):

@@ -55,6 +55,22 @@ def test_no_warning(op, values):
     assert x.grad.shape == x.shape
 
 
+@pytest.mark.parametrize("dtype", [tinyrnn.float16, tinyrnn.bfloat16])
+@pytest.mark.parametrize("op", [F.relu, F.elu, F.leaky_relu])
+def test_gradients_to_derive_again(op, dtype):
+    x = tinyrnn.tensor([float("nan"), 1.0], dtype=dtype, requires_grad=True)
+    (first,) = tinyrnn.autograd.grad(op(x).sum(), x, create_graph=True)
+    tinyrnn.autograd.grad(first.sum(), x, allow_unused=True)
+
+
+def test_gradients_that_meet_before_a_leaf():
+    for dtype, large in ((tinyrnn.float16, 6e4), (tinyrnn.float32, 3e38)):
+        x = tinyrnn.ones(2, dtype=dtype, requires_grad=True)
+        y = x.view(2)
+        (y * large + y * large).sum().backward()
+        assert x.grad.tolist() == [INF, INF]
+
+
 @pytest.mark.parametrize("dtype", [tinyrnn.int64, tinyrnn.int32, tinyrnn.uint8])
 def test_casting_to_integers(dtype):
     tinyrnn.tensor([INF, float("nan"), 1e30]).to(dtype)

@@ -89,7 +89,8 @@ class Walk:
         elif source in self.owned:
             add_into(so_far, gradient)
         else:
-            arrived[slot] = as_array(so_far + gradient)
+            with np.errstate(all="ignore"):
+                arrived[slot] = as_array(so_far + gradient)
             fresh = True
         if fresh and not self.create_graph and isinstance(source, TensorBase):
             self.owned.add(source)

@@ -75,7 +75,14 @@ def div_forward(a, b):
 
 @_quiet
 def pow_forward(a, b):
+    if type(b) is float and b == -0.5:
+        return _reciprocal_root(a)
     return a**b  # unlike np.power, quick where b is a number such as 0.5
+
+
+@_in_32_bits
+def _reciprocal_root(x):
+    return 1 / np.sqrt(x)  # NumPy's power -0.5 of -0 and -inf does not fit its 0.5, which is a root
 
 
 @_quiet
@@ -121,6 +128,7 @@ def div_into(y, x):
     np.true_divide(y, x, out=y)
 
 
+@_quiet
 def fill_into(y, value):
     y[...] = value
 

@@ -11,6 +11,8 @@ try:
 except ImportError:
     from tinyrnn import _uncompiled as cython
 
+import numpy as np
+
 from tinyrnn.engine.base import TensorBase, as_array
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
@@ -64,5 +66,7 @@ def relu(input):
 
 def relu_backward(node, g, y):
     if isinstance(g, TensorBase):
-        return weighted(g, ~(array(y) <= 0), y)
+        with np.errstate(invalid="ignore"):  # NumPy warns of NaN compared in bfloat16
+            kept = ~(array(y) <= 0)
+        return weighted(g, kept, y)
     return as_array(backend(g).relu_backward(g, y))

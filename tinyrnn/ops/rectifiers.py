@@ -28,6 +28,7 @@ def leaky_relu(input, negative_slope=0.01):
     return record(leaky_relu_backward, (input,), y, (input, negative_slope))
 
 
+@quiet_in_16_bits
 def leaky_relu_backward(node, g, x, negative_slope):
     if isinstance(g, TensorBase):
         return weighted(g, np.where(array(x) > 0, 1.0, negative_slope), x)
@@ -41,6 +42,7 @@ def elu(input, alpha=1.0):
     return record(elu_backward, (input,), y, (input, alpha))
 
 
+@quiet_in_16_bits
 def elu_backward(node, g, x, alpha):
     if not isinstance(g, TensorBase):
         return as_array(backend(g).elu_backward(g, x, alpha))

@@ -99,7 +99,7 @@ def _chosen_from(x, dtype, shape, mask):
     """A number in `dtype`, or a tensor or array in `dtype` and `shape`, on the device of the mask."""
     if has_shape(array(x)):
         return expand_to(of_dtype(on_one_device(x, mask)[0], dtype), shape)
-    return x if dtype.kind == "f" else convert_number(x, dtype)[()]
+    return convert_number(x, dtype)[()]
 
 
 def where_backward(node, g, condition):

@@ -6,7 +6,7 @@ from tinyrnn.dtypes import FLOATS
 from tinyrnn.engine.tape import record
 from tinyrnn.kernels.dispatch import backend
 from tinyrnn.ops.arithmetic import add, div, mul, sub
-from tinyrnn.ops.broadcasting import has_shape
+from tinyrnn.ops.broadcasting import broadcast_shape, expand_to, has_shape
 from tinyrnn.ops.casting import array
 
 
@@ -17,9 +17,11 @@ def lerp(input, end, weight):
             raise RuntimeError(f"lerp: expected {name} of {array(input).dtype}, got {array(x).dtype}; cast it first")
     if array(input).dtype.kind not in FLOATS:
         raise NotImplementedError(f"lerp is not implemented for {array(input).dtype} tensors; use x.float()")
-    a, b = array(input), array(end)
-    if type(weight) in (int, float) and type(a) is type(b) and a.shape == b.shape:
-        return record(lerp_backward, (input, end), backend(a).lerp_forward(a, b, weight), (weight,))
+    if type(weight) in (int, float) and type(array(input)) is type(array(end)):
+        shape = broadcast_shape(array(input).shape, array(end).shape)
+        input, end = expand_to(input, shape), expand_to(end, shape)
+        between = backend(array(input)).lerp_forward(array(input), array(end), weight)
+        return record(lerp_backward, (input, end), between, (weight,))
     return add(input, mul(sub(end, input), weight))
 
 

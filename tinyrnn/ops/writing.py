@@ -194,9 +194,15 @@ def fill_(input, value):
     """Set every element to `value`, a number or a 0-d tensor."""
     if getattr(array(value), "ndim", 0):
         raise RuntimeError(f"fill_ only supports 0-dimension value tensor but got tensor with {array(value).ndim} dimensions.")
-    if _directly(input, value, lambda y, number: backend(y).fill_into(y, number)):
+    if _directly(input, value, _fill):
         return input
     return assign(input, value)
+
+
+def _fill(y, value):
+    if not hasattr(value, "dtype"):
+        value = convert_number(value, y.dtype).item()  # which refuses what the dtype has no place for
+    backend(y).fill_into(y, value)
 
 
 def zero_(input):

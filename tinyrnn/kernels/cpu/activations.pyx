@@ -50,7 +50,7 @@ cdef object plain_of(object x):
         return None
     cdef int kind = cnp.PyArray_TYPE(<cnp.ndarray>x)
     if kind == cnp.NPY_FLOAT or kind == cnp.NPY_DOUBLE:
-        return np.ascontiguousarray(x, native(x.dtype)).reshape(x.shape)
+        return x.astype(native(x.dtype), order="C")  # always a copy: what is unaligned may be contiguous
     return x.astype(np.float32, order="C") if is_narrow(x) else None
 
 

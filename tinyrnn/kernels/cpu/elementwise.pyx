@@ -1,7 +1,8 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True
-"""Elementwise kernels: arithmetic of contiguous float arrays of one type and shape (cpp/elementwise.h).
+"""Elementwise kernels: arithmetic of float arrays of one type and shape, or of one and a number (cpp/elementwise.h).
 
-Everything else goes to the reference, which is NumPy.
+Large arrays have to be contiguous, or in arithmetic that makes new ones rows a fixed distance apart, which broadcasting and
+cutting leave. Everything else goes to the reference, which is NumPy.
 """
 
 cimport numpy as cnp

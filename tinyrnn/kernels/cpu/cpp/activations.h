@@ -80,10 +80,10 @@ struct LeakyReluBackward {
     static constexpr long least = CHEAP;
 };
 
-/* alpha (e^x - 1) where x <= 0 */
+/* alpha (e^x - 1) where x < 0; -0 stays */
 struct EluForward {
     template <typename T> INLINE vec<T> of(vec<T> x, vec<T>, vec<T> alpha, vec<T>) {
-        return x <= T(0) ? alpha * exp_minus_one_of_negative<T>(x) : x;
+        return x < T(0) ? alpha * exp_minus_one_of_negative<T>(x) : x;
     }
     static constexpr long least = DEAR;
 };

@@ -142,7 +142,7 @@ static void arithmetic(const struct Operand *first, const struct Operand *second
     });
 }
 
-/* y = mask ? a : b, of arrays or numbers. */
+/* y = mask ? a : b, of arrays or numbers. Among threads and unrolled it is like Neg: cheap beside its loads and stores. */
 template <typename T>
 static void where(const uint8_t *mask, const struct Operand *first, const struct Operand *second, void *to, long n, int threads) {
     const T *a = (const T *)first->data, *b = (const T *)second->data;

@@ -39,7 +39,7 @@ template <> struct Log<double> {
                                       0.285714286262538376, 0.399999999998988905, 0.666666666666666971};
 };
 
-/* The logarithm of x from 2^(exponent_up) times a number from sqrt(1/2) to sqrt(2) that is x: no zero, infinity or NaN. */
+/* The logarithm of x 2^exponent_up, x being positive and normal: no zero, infinity or NaN. */
 template <typename T> INLINE vec<T> log_of_normal(vec<T> x, vec<T> exponent_up) {
     using L = Log<T>;
     constexpr int mantissa = Exp<T>::mantissa;

@@ -29,7 +29,8 @@ template <typename T> static void sum_rows(const void *from, void *to, double *p
     }
 }
 
-/* The sum of each column of x (rows, n). Blocks of rows are added up on their own, which rounds less than one long sum. */
+/* The sum of each column of x (rows, n). Blocks of rows are added up on their own, and so are blocks of blocks, which rounds
+   less than one long sum. */
 template <typename T> static void sum_columns(const void *from, void *to, long rows, long n, int threads) {
     constexpr long block = 64, together = 4; // vectors of columns
     const T *x = (const T *)from;
@@ -37,7 +38,7 @@ template <typename T> static void sum_columns(const void *from, void *to, long r
     run_team(members_for(rows * n, 32768, threads), [=](int member, int members) {
         const Share share(n, LANES<T> * together, member, members);
         for (long j = share.first; j < share.last; j += LANES<T> * together) {
-            vec<T> total[together] = {};
+            vec<T> total[together] = {}, of_blocks[together] = {};
             for (long first = 0; first < rows; first += block) {
                 vec<T> sum[together] = {};
                 for (long i = first; i < minimum(first + block, rows); i++) {
@@ -45,11 +46,17 @@ template <typename T> static void sum_columns(const void *from, void *to, long r
                     for (int k = 0; k < together; k++)
                         sum[k] += load(x + i * n + j + k * LANES<T>, maximum(share.last - j - k * LANES<T>, 0));
                 }
-                for (int k = 0; k < together; k++)
-                    total[k] += sum[k];
+                const bool is_full = first % (block * block) == block * (block - 1);
+                for (int k = 0; k < together; k++) {
+                    of_blocks[k] += sum[k];
+                    if (is_full) {
+                        total[k] += of_blocks[k];
+                        of_blocks[k] = vec<T>{};
+                    }
+                }
             }
             for (int k = 0; k < together; k++)
-                store(out + j + k * LANES<T>, total[k], maximum(share.last - j - k * LANES<T>, 0));
+                store(out + j + k * LANES<T>, total[k] + of_blocks[k], maximum(share.last - j - k * LANES<T>, 0));
         }
     });
 }
