@@ -437,4 +437,4 @@ class Tensor(TensorBase):
     __copy__, __deepcopy__ = conversion.shallow_copy, conversion.deep_copy
 
 
-register(Tensor, arithmetic.add_into)
+register(Tensor, arithmetic.add, arithmetic.add_into)

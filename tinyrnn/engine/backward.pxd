@@ -1,6 +1,6 @@
 # C types for backward.py.
 cimport cython
-from tinyrnn.engine.base cimport TensorBase, Version, add_into, as_array, version_of, wrap
+from tinyrnn.engine.base cimport TensorBase, Version, add, add_into, as_array, version_of, wrap
 from tinyrnn.engine.tape cimport Node, SavedOutput, call_backward, nodes_behind, requires_grad, source_of
 
 

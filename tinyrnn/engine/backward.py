@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from tinyrnn.engine.base import TensorBase, add_into, as_array, version_of, wrap
+from tinyrnn.engine.base import TensorBase, add, add_into, as_array, version_of, wrap
 from tinyrnn.engine.modes import change_modes, mode
 from tinyrnn.engine.tape import SavedOutput, call_backward, nodes_behind, requires_grad, source_of
 
@@ -51,9 +51,8 @@ class Walk:
             return None
         useful = set()
         for node in reversed(self.nodes):
-            for source in node.sources:
-                if source in useful or source in self.wanted:
-                    useful.add(node)
+            if any([source in useful or source in self.wanted for source in node.sources]):
+                useful.add(node)
         return useful
 
     def visit(self, node, useful):
@@ -89,8 +88,7 @@ class Walk:
         elif source in self.owned:
             add_into(so_far, gradient)
         else:
-            with np.errstate(all="ignore"):
-                arrived[slot] = as_array(so_far + gradient)
+            arrived[slot] = as_array(add(so_far, gradient))
             fresh = True
         if fresh and not self.create_graph and isinstance(source, TensorBase):
             self.owned.add(source)
@@ -146,9 +144,8 @@ def _is_fresh(index, source, results, gradients):
     result = results[index]
     if not isinstance(source, TensorBase) or isinstance(result, TensorBase) or getattr(result, "base", None) is not None:
         return False
-    for gradient in gradients:
-        if result is gradient:
-            return False
+    if any([result is gradient for gradient in gradients]):
+        return False
     return len([1 for other in results if other is result]) == 1
 
 

@@ -28,7 +28,7 @@ cdef class TensorBase:
 
 
 cdef object _tensor_class
-cdef object _add_into
+cdef object _add, _add_into
 cdef object _ndarray
 
 @cython.locals(tensor=TensorBase)
@@ -36,4 +36,5 @@ cpdef TensorBase wrap(object array)
 @cython.locals(version=Version)
 cpdef Version version_of(TensorBase tensor)
 cpdef object as_array(object value)
+cpdef object add(object a, object b)
 cpdef add_into(object total, object array)

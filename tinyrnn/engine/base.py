@@ -64,15 +64,19 @@ class TensorBase:
 
 
 _tensor_class = TensorBase
-_add_into = operator.iadd
+_add, _add_into = operator.add, operator.iadd
 _ndarray = np.ndarray
 
 
-def register(tensor_class, add_into):
-    """Say which subclass of TensorBase wraps arrays, and what adds one array to another in place: both live above us."""
-    global _tensor_class, _add_into
-    _tensor_class = tensor_class
-    _add_into = add_into
+def register(tensor_class, add, add_into):
+    """Say which subclass of TensorBase wraps arrays, and what adds two gradients, the latter in place: all live above us."""
+    global _tensor_class, _add, _add_into
+    _tensor_class, _add, _add_into = tensor_class, add, add_into
+
+
+def add(a, b):
+    """a + b of two arrays or tensors, as such."""
+    return _add(a, b)
 
 
 def add_into(total, array):

@@ -54,8 +54,7 @@ def add_scaled_backward(node, g, alpha):
 def add_into(total, x):
     """``total += x`` for arrays of one shape: how the engine sums gradients."""
     if not small_add_into(total, x):
-        with np.errstate(all="ignore"):
-            total += x
+        backend(total).add_into(total, x, 1)
 
 
 def sub(input, other, *, alpha=1):
