@@ -96,6 +96,14 @@ def test_without_extensions_the_package_says_so_once_and_works(copied, run_pytho
     done = run_python(code, TINYRNN_REQUIRE_EXT="0", TINYRNN_PURE="0", PYTHONPATH=str(copied.parent))
     assert done.stdout == "[2.0, 2.0, 2.0]\n", done.stderr
     assert done.stderr.count("runs without its compiled kernels") == 1
+    assert "install it where there are Cython" in done.stderr
+
+
+def test_sources_that_are_not_built_say_so(copied, run_python):
+    """Whoever installed the package and starts Python in the checkout imports the sources."""
+    (copied.parent / "setup.py").touch()
+    done = run_python("import tinyrnn", TINYRNN_REQUIRE_EXT="0", TINYRNN_PURE="0", PYTHONPATH=str(copied.parent))
+    assert f"these are the sources in {copied.parent}, build them with pip install -e" in done.stderr
 
 
 @pytest.mark.parametrize("version, found", [("3.2.9", "3.2.9"), ("0.29.37", "0.29.37"), (None, "none")])

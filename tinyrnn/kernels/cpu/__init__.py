@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
+from pathlib import Path
 
 from tinyrnn._compiled import PURE, SHARED, lacks_shared
 from tinyrnn.kernels import reference
@@ -41,16 +42,22 @@ def _compose():
             continue
         kernels.update({name: compiled[name] for name in kernels.keys() & compiled.keys()})
     if missing:
-        fix = (
-            f"{SHARED} is missing, install it again" if lacks_shared() else "install it where there are Cython and a C compiler"
-        )
         warnings.warn(
-            f"tinyrnn runs without its compiled kernels ({', '.join(missing)}), on NumPy: {fix}, or set TINYRNN_PURE=1 to run "
-            f"so silently",
+            f"tinyrnn runs without its compiled kernels ({', '.join(missing)}), on NumPy: {_way_to_them()}, or set "
+            f"TINYRNN_PURE=1 to run so silently",
             RuntimeWarning,
             stacklevel=2,
         )
     return kernels
+
+
+def _way_to_them():
+    if lacks_shared():
+        return f"{SHARED} is missing, install it again"
+    checkout = Path(__file__).parents[3]
+    if (checkout / "setup.py").exists():
+        return f"these are the sources in {checkout}, build them with pip install -e {checkout}, or start Python elsewhere"
+    return "install it where there are Cython and a C compiler"
 
 
 globals().update(_compose())
