@@ -67,19 +67,17 @@ cdef object of_one(int function, object kernel, object x):
     return kernel(x) if plain is None else in_dtype_of(x, run_one(function, plain))
 
 
-cdef object of_two(int function, object kernel, object a, object b):
-    first, second = plain_of(a), plain_of(b)
-    if not are_a_pair(first, second):
-        return kernel(a, b)
-    return in_dtype_of(a, run_with_numbers(function, first, second, 0, 0))
-
-
 cdef object of_two_and_numbers(int function, object a, object b, object p, object q):
     """None where the reference has to take over."""
     first, second = plain_of(a), plain_of(b)
     if not (are_a_pair(first, second) and is_number(p) and is_number(q)):
         return None
     return in_dtype_of(a, run_with_numbers(function, first, second, p, q))
+
+
+cdef object of_two(int function, object kernel, object a, object b):
+    result = of_two_and_numbers(function, a, b, 0, 0)
+    return kernel(a, b) if result is None else result
 
 
 # The kernels.
@@ -175,8 +173,5 @@ def gelu_forward(x, approximate):
 
 
 def gelu_backward(grad, x, approximate):
-    first, second = plain_of(grad), plain_of(x)
-    if not are_a_pair(first, second):
-        return reference.gelu_backward(grad, x, approximate)
-    function = GELU_BACKWARD if approximate == "none" else GELU_TANH_BACKWARD
-    return in_dtype_of(grad, run_with_numbers(function, first, second, 0, 0))
+    result = of_two_and_numbers(GELU_BACKWARD if approximate == "none" else GELU_TANH_BACKWARD, grad, x, 0, 0)
+    return reference.gelu_backward(grad, x, approximate) if result is None else result
